@@ -1,0 +1,1 @@
+"""What Blender and the inference process share: numpy and the standard library, no bpy, no torch."""

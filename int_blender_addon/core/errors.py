@@ -1,0 +1,153 @@
+"""Every way this product can fail, one exception type a kind.
+
+An error carries a stable `code`, a process exit code, one sentence for the person, and a hint what to do.
+It is raised where the fact is known and shown where the person is: on stderr, in the panel, in the batch summary.
+"""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+
+class MocapError(Exception):
+    """Base of the product's errors.
+
+    Args:
+        message: One sentence, for the person.
+        hint: What to do about it.
+    """
+
+    code = "internal"
+    exit_code = 1
+    default_hint = "Please report this with the log."
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = self.default_hint if hint is None else hint
+
+    def as_dict(self) -> dict[str, str]:
+        """The fields of a protocol `error` message."""
+        return {"code": self.code, "message": self.message, "hint": self.hint}
+
+
+class ArgumentsError(MocapError):
+    code, exit_code = "arguments", 2
+    default_hint = "Run the command with --help to see what it takes."
+
+
+class VideoMissingError(MocapError):
+    code, exit_code = "video_missing", 3
+    default_hint = "Check the path, and that the drive is connected."
+
+
+class VideoUnreadableError(MocapError):
+    code, exit_code = "video_unreadable", 4
+    default_hint = "Play it in a video player; if that works, convert it to MP4 (H.264) and try again."
+
+
+class VideoEmptyError(MocapError):
+    code, exit_code = "video_empty", 5
+    default_hint = "Check the start and end of the trim, and that the file was copied completely."
+
+
+class NoVideoStreamError(MocapError):
+    code, exit_code = "no_video_stream", 6
+    default_hint = "Choose a file that holds pictures, not only sound."
+
+
+class VideoTooSmallError(MocapError):
+    code, exit_code = "video_too_small", 7
+    default_hint = "A person should be at least 60 pixels tall in the picture."
+
+
+class NobodyFoundError(MocapError):
+    code, exit_code = "nobody_found", 8
+    default_hint = "Use a video in which one person is seen from head to foot, in good light."
+
+
+class TooFewFramesError(MocapError):
+    code, exit_code = "too_few_frames", 9
+    default_hint = "A take needs a person in at least 5 frames; trim to the part where the person is seen."
+
+
+class PersonMissingError(MocapError):
+    code, exit_code = "person_missing", 10
+    default_hint = "Run `people VIDEO` to see who was found, or choose `auto`."
+
+
+class OutputUnwritableError(MocapError):
+    code, exit_code = "output_unwritable", 11
+    default_hint = "Choose a folder that you may write to."
+
+
+class DiskFullError(MocapError):
+    code, exit_code = "disk_full", 12
+    default_hint = "Free some space or choose another drive, then run it again."
+
+
+class CancelledError(MocapError):
+    code, exit_code = "cancelled", 13
+    default_hint = ""
+
+
+class ModelFileError(MocapError):
+    code, exit_code = "model_file", 14
+    default_hint = "Check that this is the model's own file and that it was copied completely."
+
+
+class BodyFileError(MocapError):
+    code, exit_code = "body_file", 15
+    default_hint = "Choose an SMPL model file (.npz or .pkl) as its publisher ships it, or use the free body."
+
+
+class TakeFileError(MocapError):
+    code, exit_code = "take_file", 16
+    default_hint = "Choose an .npz take written by this product or in the AMASS layout."
+
+
+class InferenceMissingError(MocapError):
+    code, exit_code = "inference_missing", 17
+    default_hint = "Set the inference Python in the add-on's preferences, or run `python3 tasks.py setup`."
+
+
+class InferenceDiedError(MocapError):
+    code, exit_code = "inference_died", 18
+    default_hint = "Look at the log; if memory ran out, close other programs or trim the video."
+
+
+class ProtocolError(MocapError):
+    code, exit_code = "protocol", 19
+    default_hint = "The add-on and the inference environment are of different versions: install them from the same release."
+
+
+class SomeFailedError(MocapError):
+    code, exit_code = "some_failed", 20
+    default_hint = "The failed files are named above; the others are done."
+
+
+class DeviceError(MocapError):
+    code, exit_code = "device", 21
+    default_hint = "Choose `auto` or `cpu`."
+
+
+class ExportError(MocapError):
+    code, exit_code = "export", 22
+    default_hint = "Check the folder, and that the file is not open in another program."
+
+
+ERROR_TYPES: dict[str, type[MocapError]] = {cls.code: cls for cls in (MocapError, *MocapError.__subclasses__())}
+
+
+def from_os_error(error: OSError, path: str | Path) -> MocapError:
+    """The product's error for an `OSError` met while writing `path`."""
+    if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG):
+        return DiskFullError(f"The disk is full: {Path(path).name} could not be written.")
+    return OutputUnwritableError(f"{path} could not be written: {error.strerror or error}.")
+
+
+def from_message(message: dict[str, str]) -> MocapError:
+    """The error that a protocol `error` message tells of; an unknown code gives the base type."""
+    error_type = ERROR_TYPES.get(message.get("code", ""), MocapError)
+    return error_type(message.get("message", "The inference process failed."), message.get("hint"))
