@@ -1,0 +1,1 @@
+"""From frames to people: BlazePose's detector and landmark networks, and tracking with identities."""

@@ -1,0 +1,1 @@
+"""Decoding: frames with their timestamps, upright, in bounded memory."""
