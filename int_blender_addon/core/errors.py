@@ -119,7 +119,9 @@ class InferenceDiedError(MocapError):
 
 class ProtocolError(MocapError):
     code, exit_code = "protocol", 19
-    default_hint = "The add-on and the inference environment are of different versions: install them from the same release."
+    default_hint = (
+        "The add-on and the inference environment are of different versions: install them from the same release."
+    )
 
 
 class SomeFailedError(MocapError):

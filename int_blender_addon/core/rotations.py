@@ -57,19 +57,39 @@ def matrix_to_quaternion(matrices: np.ndarray) -> np.ndarray:
     rows = np.stack(
         [
             np.stack(
-                [1 + m00 + m11 + m22, m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]],
+                [
+                    1 + m00 + m11 + m22,
+                    m[..., 2, 1] - m[..., 1, 2],
+                    m[..., 0, 2] - m[..., 2, 0],
+                    m[..., 1, 0] - m[..., 0, 1],
+                ],
                 axis=-1,
             ),
             np.stack(
-                [m[..., 2, 1] - m[..., 1, 2], 1 + m00 - m11 - m22, m[..., 0, 1] + m[..., 1, 0], m[..., 0, 2] + m[..., 2, 0]],
+                [
+                    m[..., 2, 1] - m[..., 1, 2],
+                    1 + m00 - m11 - m22,
+                    m[..., 0, 1] + m[..., 1, 0],
+                    m[..., 0, 2] + m[..., 2, 0],
+                ],
                 axis=-1,
             ),
             np.stack(
-                [m[..., 0, 2] - m[..., 2, 0], m[..., 0, 1] + m[..., 1, 0], 1 - m00 + m11 - m22, m[..., 1, 2] + m[..., 2, 1]],
+                [
+                    m[..., 0, 2] - m[..., 2, 0],
+                    m[..., 0, 1] + m[..., 1, 0],
+                    1 - m00 + m11 - m22,
+                    m[..., 1, 2] + m[..., 2, 1],
+                ],
                 axis=-1,
             ),
             np.stack(
-                [m[..., 1, 0] - m[..., 0, 1], m[..., 0, 2] + m[..., 2, 0], m[..., 1, 2] + m[..., 2, 1], 1 - m00 - m11 + m22],
+                [
+                    m[..., 1, 0] - m[..., 0, 1],
+                    m[..., 0, 2] + m[..., 2, 0],
+                    m[..., 1, 2] + m[..., 2, 1],
+                    1 - m00 - m11 + m22,
+                ],
                 axis=-1,
             ),
         ],
@@ -137,7 +157,9 @@ def resample_quaternions(quaternions: np.ndarray, times: np.ndarray, new_times: 
     left, fraction = bracket(times, new_times)
     fraction = fraction.reshape(-1, *([1] * (np.ndim(quaternions) - 2)))
     right = np.minimum(left + 1, len(times) - 1)
-    shape = np.broadcast_shapes(fraction.shape, np.shape(quaternions)[1:-1]) if np.ndim(quaternions) > 2 else fraction.shape
+    shape = (
+        np.broadcast_shapes(fraction.shape, np.shape(quaternions)[1:-1]) if np.ndim(quaternions) > 2 else fraction.shape
+    )
     return slerp(quaternions[left], quaternions[right], np.broadcast_to(fraction, (len(left), *shape[1:])))
 
 
