@@ -36,6 +36,7 @@ HIPS = (LANDMARK_INDEX["left_hip"], LANDMARK_INDEX["right_hip"])
 REFERENCE_RATE = 30.0  # weights are per frame of a 30 fps video
 LONGEST_FRAME = 0.1  # seconds a frame may stand for
 LONGEST_STEP = 0.3  # seconds over which accelerations mean anything
+_PRODUCTS = np.float32  # of Jacobians with themselves; the banded solve stays in double precision
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Evidence:
     world: np.ndarray  # (T, 33, 3) metres, relative to the landmarker's hips, camera axes
     picture_weight: np.ndarray  # (T, 33) 0 to 1
     world_weight: np.ndarray  # (T, 33) 0 to 1
+    metres_per_pixel: np.ndarray  # (T,) at the person
     center: np.ndarray  # (2,) principal point
 
     def select(self, frames: np.ndarray | slice) -> Evidence:
@@ -72,6 +74,7 @@ class Evidence:
             self.world[frames],
             self.picture_weight[frames],
             self.world_weight[frames],
+            self.metres_per_pixel[frames],
             self.center,
         )
 
@@ -122,6 +125,7 @@ class Fit:
         self.prior = prior
         self.settings = settings
         self.held = held
+        self._per_pixel = (evidence.metres_per_pixel / settings.picture)[:, None, None]
         self.span = _spans(evidence.time) * REFERENCE_RATE
         self.stencil, self.stencil_weight = _second_differences(evidence.time)
 
@@ -155,15 +159,14 @@ class Fit:
 
     # ---- residuals -------------------------------------------------------------------------------------------
 
-    def _residuals(self, state: Pose, posed: Posed) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        evidence, settings = self.evidence, self.settings
+    def _residuals(self, state: Pose, posed: Posed) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        evidence = self.evidence
         projected = posed.points[..., :2] / posed.points[..., 2:] * state.focal + evidence.center
-        metres = (posed.points[..., 2].mean(axis=1) / state.focal)[:, None, None]
-        picture = (projected - evidence.pixels) * metres / settings.picture
+        picture = (projected - evidence.pixels) * self._per_pixel
         whiten = self._whiten_world(state)
         hips = posed.points[:, HIPS].mean(axis=1, keepdims=True)
         world = ((posed.points - hips)[..., None, :] @ np.swapaxes(whiten, -1, -2))[..., 0, :] - self._seen_world
-        return picture, world, metres, whiten
+        return picture, world, whiten
 
     def _whiten_world(self, state: Pose) -> np.ndarray:
         """(T, 1, 3, 3) from camera axes to spreads along and across the line of sight.
@@ -198,7 +201,7 @@ class Fit:
         if np.any(posed.points[..., 2] < 0.05):
             return np.inf
         evidence, limit = self.evidence, self.settings.outlier**2
-        picture, world, _, _ = self._residuals(state, posed)
+        picture, world, _ = self._residuals(state, posed)
         span = self.span[:, None]
         cost = (limit * np.log1p((picture**2).sum(-1) / limit) * evidence.picture_weight * span).sum()
         cost += (limit * np.log1p((world**2).sum(-1) / limit) * evidence.world_weight * span).sum()
@@ -224,22 +227,20 @@ class Fit:
     # ---- normal equations ------------------------------------------------------------------------------------
 
     def _linearize(self, state: Pose) -> tuple[float, _Normal]:
-        settings = self.settings
         posed = state.posed()
         frames = len(self.evidence.time)
-        picture, world, metres, whiten = self._residuals(state, posed)
+        picture, world, whiten = self._residuals(state, posed)
         picture_weight, world_weight = self._weights(picture, world)
 
         points = point_jacobian(state.figure, posed)
         shape = self._shape_columns(state, posed)
         all_columns = points if shape is None else np.concatenate([points, shape], axis=-1)
-        scale = (metres[..., 0] / settings.picture)[..., None]
         depth = posed.points[..., 2, None]
-        by_depth = state.focal * scale / depth
+        by_depth = state.focal * self._per_pixel / depth
         sides = all_columns[..., :2, :] - (posed.points[..., :2] / depth)[..., None] * all_columns[..., 2:, :]
         picture_columns = sides * by_depth[..., None]
         if shape is not None and self._focal_prior is not None:
-            picture_columns[..., -1] = (posed.points[..., :2] / depth) * state.focal * scale
+            picture_columns[..., -1] = (posed.points[..., :2] / depth) * state.focal * self._per_pixel
         hips = all_columns[:, HIPS].mean(axis=1, keepdims=True)
         world_columns = whiten @ (all_columns - hips)
 
@@ -249,6 +250,7 @@ class Fit:
                 (world_columns * np.sqrt(world_weight)[..., None, None]).reshape(frames, -1, all_columns.shape[-1]),
             ],
             axis=1,
+            dtype=_PRODUCTS,
         )
         residual = np.concatenate(
             [
@@ -256,9 +258,10 @@ class Fit:
                 (world * np.sqrt(world_weight)[..., None]).reshape(frames, -1),
             ],
             axis=1,
+            dtype=_PRODUCTS,
         )
-        normal = np.swapaxes(columns, 1, 2) @ columns
-        gradient = (np.swapaxes(columns, 1, 2) @ residual[..., None])[..., 0]
+        normal = (np.swapaxes(columns, 1, 2) @ columns).astype(np.float64)
+        gradient = (np.swapaxes(columns, 1, 2) @ residual[..., None])[..., 0].astype(np.float64)
         size = NUM_PARAMETERS
         system = _Normal(
             diagonal=normal[:, :size, :size].copy(),
@@ -284,9 +287,9 @@ class Fit:
 
     def _add_prior(self, system: _Normal, state: Pose) -> None:
         weight = self.span / self.settings.prior**2
-        columns = self.prior.jacobian(state.rotations)
+        columns = self.prior.jacobian(state.rotations).astype(_PRODUCTS)
         residual = self.prior.residual(state.rotations)
-        turned = np.swapaxes(columns, 1, 2) * weight[:, None, None]
+        turned = np.swapaxes(columns, 1, 2) * weight.astype(_PRODUCTS)[:, None, None]
         system.diagonal[:, 3:ROTATIONS, 3:ROTATIONS] += turned @ columns
         system.gradient[:, 3:ROTATIONS] += (turned @ residual[..., None])[..., 0]
 
