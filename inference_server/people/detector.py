@@ -29,6 +29,10 @@ class Detection:
         """Where the landmark network should look."""
         return region_from_points(self.points[0], self.points[1])
 
+    def moved(self, offset: np.ndarray) -> Detection:
+        """The same person in a picture whose corner is at -offset (2,)."""
+        return Detection(self.box + np.tile(offset, 2), self.points + offset, self.score)
+
 
 class Detector:
     """Finds people. One call at a time.

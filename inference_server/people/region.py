@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 SCALE = 1.25  # room around a person: the region's side over twice the distance of its two alignment points
-MAX_STEP = 4.0  # picture pixels per pixel of a cut
+MAX_STEP = 8.0  # picture pixels per pixel of a cut
 
 
 class Region(NamedTuple):
@@ -33,6 +33,10 @@ class Region(NamedTuple):
     def to_picture(self, points: np.ndarray) -> np.ndarray:
         """Points (..., 2) in parts of the region (0 to 1) as pixels of the picture."""
         return (points - 0.5) * self.side @ self.axes().T + self.centre
+
+    def from_picture(self, pixels: np.ndarray) -> np.ndarray:
+        """Pixels (..., 2) of the picture in parts of the region."""
+        return (pixels - self.centre) @ self.axes() / self.side + 0.5
 
     def cut(self, image: np.ndarray, size: int) -> np.ndarray:
         """The region as (size, size, 3), black where it reaches over the picture's edge."""

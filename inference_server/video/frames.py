@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from int_blender_addon.core.errors import VideoEmptyError
+from int_blender_addon.core.errors import CancelledError, VideoEmptyError
 
 from .clock import Clock
 from .probe import decoded, frame_rate, opened, orientation, square_size
@@ -31,7 +31,12 @@ class Frame:
     image: np.ndarray  # (H, W, 3) uint8 RGB, upright
 
 
-def read_frames(path: str | Path, start: float | None = None, end: float | None = None) -> Iterator[Frame]:
+def read_frames(
+    path: str | Path,
+    start: float | None = None,
+    end: float | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Iterator[Frame]:
     """The frames of a video with `start` <= time < `end`, one at a time.
 
     Memory does not grow with the length of the video. Frames before `start` are decoded, so that numbers and times
@@ -41,8 +46,10 @@ def read_frames(path: str | Path, start: float | None = None, end: float | None 
         path: The video file.
         start: Seconds from the first frame, None for the beginning.
         end: Seconds from the first frame, None for the end.
+        cancelled: Asked at each frame, also at those before `start`.
 
     Raises:
+        CancelledError: `cancelled` said so.
         VideoEmptyError: No frame in the file or in this part of it.
         MocapError: The file can not be opened, as `open_video` says.
     """
@@ -52,11 +59,13 @@ def read_frames(path: str | Path, start: float | None = None, end: float | None 
     if start >= end:
         raise VideoEmptyError(f"The trim from {start:g} to {end:g} s holds no time.")
     damaged: list[str] = []
-    count = last_time = 0.0
+    count, last_time = 0, 0.0
     with opened(path) as (container, stream):
         clock = Clock(frame_rate(stream))
         upright: Upright | None = None
         for index, raw in enumerate(decoded(container, stream, damaged)):
+            if cancelled is not None and cancelled():
+                raise CancelledError("Reading the video was cancelled.")
             time = clock.tick(raw.pts, raw.time_base)
             last_time = time
             if time >= end:

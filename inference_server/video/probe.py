@@ -17,6 +17,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av.container import InputContainer
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -183,7 +184,7 @@ def frame_rate(stream: VideoStream) -> float:
 
 def _main_stream(container: InputContainer, name: str) -> VideoStream:
     """The largest video stream that is not a cover picture."""
-    streams = [s for s in container.streams.video if "attached_pic" not in s.disposition.name]
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not streams:
         if container.streams.audio:
             raise NoVideoStreamError(f"{name} holds sound, but no video.")
@@ -202,11 +203,11 @@ def _duration(container: InputContainer, stream: VideoStream) -> float:
 
 def _display_matrix(frame: VideoFrame) -> np.ndarray | None:
     """The 2 x 2 part of the display matrix that goes with a frame, or None."""
-    for data in frame.side_data:
-        if data.type.name == "DISPLAYMATRIX":
-            values = np.frombuffer(bytes(data), dtype=np.int32, count=9).reshape(3, 3)[:2, :2] / 65536.0
-            return values if abs(np.linalg.det(values)) > 1e-6 else None
-    return None
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return None
+    values = np.frombuffer(bytes(data), dtype=np.int32, count=9).reshape(3, 3)[:2, :2] / 65536.0
+    return values if abs(np.linalg.det(values)) > 1e-6 else None
 
 
 def _reason(error: BaseException) -> str:
