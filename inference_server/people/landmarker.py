@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from .landmarks import NUM_LANDMARKS
@@ -44,9 +45,11 @@ class Landmarker:
     def __init__(self, quality: str = "fast", threads: int = 2) -> None:
         self._network = Network(DATA / NETWORKS[quality], threads)
 
-    def __call__(self, image: np.ndarray, region: Region) -> Pose:
-        """The pose of the person in a region of an RGB picture (H, W, 3)."""
+    def __call__(self, image: np.ndarray, region: Region, hidden: Pose | None = None) -> Pose:
+        """The pose of the person in a region of an RGB picture (H, W, 3), someone else's pixels painted over."""
         crop = region.cut(image, INPUT)
+        if hidden is not None:
+            crop[pixels_of(hidden, region)] = crop.mean(axis=(0, 1))  # black makes the network go astray
         values = np.multiply(crop[None], np.float32(1 / 255), dtype=np.float32)
         raw, score, mask, heatmap, world = self._network(values)
         return decode(
@@ -90,6 +93,15 @@ def decode(
         crop=crop,
         mask=mask,
     )
+
+
+def pixels_of(pose: Pose, region: Region) -> np.ndarray:
+    """(256, 256) bool: where a person is in the cut of another region."""
+    step = pose.region.axes().T @ region.axes() * (region.side / pose.region.side)
+    origin = pose.region.from_picture(region.to_picture(np.zeros(2))) * INPUT
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    mask = (pose.mask > 0).astype(np.float32)
+    return cv2.warpAffine(mask, np.column_stack([step, origin]), (INPUT, INPUT), flags=flags) > 0.5
 
 
 def refined(points: np.ndarray, heatmap: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ position, size, motion and clothes. A tracklet ends rather than jumps: who it wa
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -18,16 +19,18 @@ from .detector import Detection, Detector
 from .landmarker import Landmarker, Pose
 from .region import overlap
 from .search import search
-from .tracklet import BODY, TORSO, Tracklet, same_person
+from .tracklet import BODY, TORSO, Tracklet, same_person, shared
 
 MIN_SCORE = 0.5  # of a pose that goes on with a tracklet
 SURE_SCORE = 0.7  # of a pose that begins one, or takes it up after a miss
 SEARCH_SECONDS = 0.3  # between searches of the whole picture
+DOUBT_SECONDS = 0.1  # least time between searches while somebody is in doubt
 FINE_SECONDS = 1.0  # between fine searches while nobody is seen
 LOST_SECONDS = 0.15  # a tracklet ends when it has not been found for so long
 LONG_FRAME = 0.5  # seconds; in a slow video it may still miss one frame that is shorter than this
 LOOK_FRAMES = 5  # between looks at the clothes, where nobody else is near
 NEAR = 0.15  # overlap of two people's regions from which they may be taken for each other
+MIXED = 0.3  # part of one's pixels that are also another's, from which the network mixes the two
 MAX_MISFIT = 1.25  # of a pose that may go on with a tracklet, see `_misfit`
 MIN_INSIDE = 0.35  # part of the body's landmarks that must lie in the picture
 ALIKE = 0.7  # similarity of clothes below which it is hardly the same person
@@ -56,6 +59,7 @@ class Tracker:
         self._landmarker = Landmarker(quality, threads)
         self._detector = Detector(threads)
         self._interval = min(max(round(SEARCH_SECONDS * fps), 1), 30)  # frames
+        self._pause = max(round(DOUBT_SECONDS * fps), 1)
         self._since_search = self._interval
         self._last_fine = -math.inf
         self._last_time = -math.inf
@@ -72,10 +76,12 @@ class Tracker:
         """Take in the next frame, an RGB picture (H, W, 3)."""
         candidates = [Candidate(self._follow(image, t), t) for t in self._active]
         self._since_search += 1
-        if self._since_search >= self._interval or self._doubtful(candidates, time):
+        in_doubt = self._since_search >= self._pause and self._doubtful(candidates, time)
+        if self._since_search >= self._interval or in_doubt:
             candidates += self._searched(image, candidates, time)
-        candidates = distinct([c for c in candidates if c.pose.score >= MIN_SCORE and _inside(c.pose, image)])
         self._look(candidates)
+        self._part(image, candidates)
+        candidates = distinct([c for c in candidates if c.pose.score >= MIN_SCORE and _inside(c.pose, image)])
         pairs = self._assign(candidates, time)
         for tracklet, candidate in pairs:
             self._extend(tracklet, candidate, index, time)
@@ -133,6 +139,25 @@ class Tracker:
             due = source is None or len(source) < 2 * LOOK_FRAMES or source.looked >= LOOK_FRAMES
             if due or len(candidates) != len(self._active) or _near_another(candidate, candidates):
                 candidate.appearance = look(candidate.pose)
+
+    def _part(self, image: np.ndarray, candidates: list[Candidate]) -> None:
+        """Where the network mixes two people who overlap, look at the less sure again with the other painted over."""
+        for a, b in itertools.combinations(list(candidates), 2):
+            unsure, sure = sorted((a, b), key=self._trust)
+            if overlap(a.pose.region, b.pose.region) < NEAR or sure.pose.score < MIN_SCORE:
+                continue
+            if shared(a.pose, b.pose) < MIXED and unsure.pose.score >= MIN_SCORE:
+                continue
+            pose = self._landmarker(image, unsure.pose.region, hidden=sure.pose)
+            if pose.score >= MIN_SCORE and shared(pose, sure.pose) < max(shared(unsure.pose, sure.pose), MIXED):
+                unsure.pose, unsure.appearance = pose, look(pose)
+
+    def _trust(self, candidate: Candidate) -> float:
+        """How surely a candidate is the one person that its tracklet follows."""
+        source = candidate.source
+        if source is None or candidate.appearance is None:
+            return 0.0
+        return (similarity(source.appearance, candidate.appearance) or 0.0) * candidate.pose.score
 
     def _assign(self, candidates: list[Candidate], time: float) -> list[tuple[Tracklet, Candidate]]:
         """Who is who: the pairs of tracklet and candidate of least total cost, none beyond 1."""

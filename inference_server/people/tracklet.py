@@ -83,7 +83,12 @@ def same_person(a: Pose, b: Pose) -> bool:
         return True
     if overlap(a.region, b.region) == 0:
         return False
-    return max(covered(a, b), covered(b, a)) > SAME_PIXELS
+    return shared(a, b) > SAME_PIXELS
+
+
+def shared(a: Pose, b: Pose) -> float:
+    """The part of the pixels of one of two people that is also the other's; the larger of the two parts."""
+    return max(covered(a, b), covered(b, a))
 
 
 def covered(a: Pose, b: Pose) -> float:
