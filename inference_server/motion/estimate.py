@@ -11,12 +11,14 @@ from int_blender_addon.core.body import BodyModel
 from int_blender_addon.core.errors import CancelledError, TooFewFramesError
 from int_blender_addon.core.motion import Motion
 from int_blender_addon.core.rotations import matrix_to_axis_angle, matrix_to_quaternion, quaternion_to_matrix
+from int_blender_addon.core.skeleton import NUM_JOINTS
 from int_blender_addon.core.smoothing import gaussian_smooth, smooth_quaternions
 
 from ..people.landmarks import LandmarkTrack
 from . import world
 from .camera import camera_matrix
 from .fit import FitSettings, Pose
+from .kinematics import pose
 from .windows import QUALITIES, WindowedFit
 
 FEWEST_FRAMES = 5
@@ -86,6 +88,7 @@ def ground(state: Pose, track: LandmarkTrack, image_size: tuple[int, int], fps: 
     span = np.gradient(track.time)
     turn = world.camera_to_world(world.up_direction(posed.joints, np.minimum(span, 0.2)))
     soles = world.sole_points(posed.points) @ turn.T
+    soles[..., 2] -= _height_above_sole(state, body)
     start = turn @ posed.joints[0, 0]
     origin = np.array([start[0], start[1], world.floor_height(soles)])
     rest_pelvis = body.rest_joints(state.figure.betas)[0]
@@ -112,3 +115,10 @@ def ground(state: Pose, track: LandmarkTrack, image_size: tuple[int, int], fps: 
         model="landmarks",
         body=body.name,
     )
+
+
+def _height_above_sole(state: Pose, body: BodyModel) -> np.ndarray:
+    """(4,) how far the heel and toe landmarks stand above the sole of the foot at rest."""
+    rest = body.rest(state.figure.betas)
+    points = pose(state.figure, np.broadcast_to(np.eye(3), (1, NUM_JOINTS, 3, 3)), rest.joints[:1]).points
+    return world.sole_points(points)[0, :, 1] - rest.vertices[:, 1].min()

@@ -10,9 +10,11 @@ import numpy as np
 from .landmarker import INPUT, Pose
 from .landmarks import LANDMARK_INDEX
 
+STEP = 2  # every second pixel of the cut is enough
+SIZE = INPUT // STEP
 LIGHT_BINS, COLOUR_BINS = 16, 24
 COLOUR_RANGE = 48  # CIE a and b beyond this count as the outermost
-MIN_PIXELS = 60  # a part with fewer is not seen
+MIN_PIXELS = 15  # a part with fewer is not seen
 MIN_VISIBILITY = 0.5
 
 
@@ -80,10 +82,10 @@ def similarity(a: Appearance, b: Appearance) -> float | None:
 def look(pose: Pose) -> Appearance:
     """The appearance of a person in one picture."""
     seen = Appearance.unknown()
-    lab = cv2.cvtColor(pose.crop, cv2.COLOR_RGB2LAB)
-    points = pose.region.from_picture(pose.image) * INPUT
+    lab = cv2.cvtColor(np.ascontiguousarray(pose.crop[::STEP, ::STEP]), cv2.COLOR_RGB2LAB)
+    points = pose.region.from_picture(pose.image) * SIZE
     length = np.linalg.norm(points[TORSO[:2]].mean(axis=0) - points[TORSO[2:]].mean(axis=0))
-    person = pose.mask > 0
+    person = pose.mask[::STEP, ::STEP] > 0
     for part, inside in enumerate(_parts(points, pose.visibility, float(length))):
         pixels = lab[(inside > 0) & person]
         if len(pixels) >= MIN_PIXELS:
@@ -93,18 +95,18 @@ def look(pose: Pose) -> Appearance:
 
 
 def _parts(points: np.ndarray, visibility: np.ndarray, length: float) -> list[np.ndarray]:
-    """Masks (256, 256) of the parts, empty where they are not visible."""
-    corners = np.clip(points, -INPUT, 2 * INPUT).round().astype(np.int32)
-    head = np.zeros((INPUT, INPUT), dtype=np.uint8)
+    """Masks (128, 128) of the parts, empty where they are not visible."""
+    corners = np.clip(points, -SIZE, 2 * SIZE).round().astype(np.int32)
+    head = np.zeros((SIZE, SIZE), dtype=np.uint8)
     if visibility[EARS].max() >= MIN_VISIBILITY:
         x, y = (int(v) for v in corners[HEAD].mean(axis=0))
         cv2.circle(head, (x, y), max(round(HEAD_RADIUS * length), 2), 1, -1)
-    torso = np.zeros((INPUT, INPUT), dtype=np.uint8)
+    torso = np.zeros((SIZE, SIZE), dtype=np.uint8)
     if visibility[TORSO].min() >= MIN_VISIBILITY:
         cv2.fillConvexPoly(torso, cv2.convexHull(corners[TORSO]), 1)
     masks = [head, torso]
     for left, right, width in LIMBS.values():
-        mask = np.zeros((INPUT, INPUT), dtype=np.uint8)
+        mask = np.zeros((SIZE, SIZE), dtype=np.uint8)
         for limb in (left, right):
             if visibility[limb].min() >= MIN_VISIBILITY:
                 a, b = (tuple(int(v) for v in corners[i]) for i in limb)

@@ -1,0 +1,274 @@
+"""The path of a capture: video -> people -> motion -> take file.
+
+While the video is still being read, the person who leads so far is fitted in another thread, and finished stretches
+are written to the work folder beside the result, so that they can be keyed, and survive a crash. A second run of the
+same capture finds the landmarks there and goes on with the fit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+
+from int_blender_addon.core.body import BodyModel
+from int_blender_addon.core.errors import ArgumentsError, CancelledError, MocapError
+from int_blender_addon.core.files import check_writable, save_npz
+from int_blender_addon.core.motion import save_motion
+
+from . import __version__
+from .body import load_body
+from .motion.estimate import finish
+from .motion.windows import QUALITIES, WindowedFit
+from .people.choose import choose_person
+from .people.landmarks import LandmarkTrack
+from .people.observe import Observations
+from .video import VideoInfo, open_video
+
+LOOK_SECONDS = 4.0  # of video between looks at who leads
+FULL_FRAME_MM = 36.0  # width of the picture that a lens's 35 mm equivalent speaks of
+
+
+@dataclass(frozen=True)
+class CaptureOptions:
+    """What to capture, and how."""
+
+    video: Path
+    out: Path
+    model: str = "auto"
+    quality: str = "best"
+    body: str = "free"
+    person: str = "auto"
+    start: float | None = None
+    end: float | None = None
+    smooth: float = 0.5
+    device: str = "auto"
+    lens: float | None = None  # 35 mm equivalent focal length; estimated if None
+
+    def __post_init__(self) -> None:
+        if self.quality not in QUALITIES:
+            raise ArgumentsError(f"`{self.quality}` is not a quality: use {' or '.join(QUALITIES)}.")
+        if not 0.0 <= self.smooth <= 1.0:
+            raise ArgumentsError(f"Smoothing must be from 0 to 1, not {self.smooth}.")
+        if self.lens is not None and not 5.0 <= self.lens <= 2000.0:
+            raise ArgumentsError(f"A lens of {self.lens} mm is not one; give its 35 mm equivalent.")
+        if self.out.suffix.lower() != ".npz":
+            raise ArgumentsError(f"The take is an .npz file; {self.out.name} is not.")
+        for name in ("start", "end"):
+            value = getattr(self, name)
+            if value is not None and (not np.isfinite(value) or value < 0):
+                raise ArgumentsError(f"The trim's {name} must be seconds from 0 on, not {value}.")
+        if self.start is not None and self.end is not None and self.end <= self.start:
+            raise ArgumentsError("The trim ends before it starts.")
+
+
+@dataclass(frozen=True)
+class Take:
+    """A finished take's file."""
+
+    path: Path
+    person_id: int
+    frames: int
+
+
+@dataclass
+class Listener:
+    """Who is told how a capture goes; everything may be left out."""
+
+    progress: Callable[[str, int, int], None] = lambda stage, done, total: None
+    stretch: Callable[[Path, int, int, int], None] = lambda path, first, last, person_id: None
+    log: Callable[[str], None] = lambda text: None
+    cancelled: Callable[[], bool] = lambda: False
+    seconds: dict[str, float] = field(default_factory=dict)  # spent in each stage, filled in
+
+    def check(self) -> None:
+        """Stop here if the person said so.
+
+        Raises:
+            CancelledError: They did.
+        """
+        if self.cancelled():
+            raise CancelledError("The capture was cancelled.")
+
+
+def capture(options: CaptureOptions, listener: Listener | None = None) -> list[Take]:
+    """Capture one video.
+
+    Args:
+        options: What to capture.
+        listener: Who is told.
+
+    Returns:
+        One take, or one a person if all were asked for.
+
+    Raises:
+        MocapError: One of its kinds; nothing is then left under the take's name.
+    """
+    listener = listener or Listener()
+    info = open_video(options.video)
+    body = load_body(options.body)
+    check_writable(options.out.parent)
+    work = options.out.with_name(options.out.name + ".partial")
+    try:
+        takes = _capture(options, info, body, work, listener)
+    except CancelledError:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    except MocapError:
+        if not _landmarks_path(work).exists():
+            shutil.rmtree(work, ignore_errors=True)
+        raise
+    shutil.rmtree(work, ignore_errors=True)
+    return takes
+
+
+def _capture(options: CaptureOptions, info: VideoInfo, body: BodyModel, work: Path, listener: Listener) -> list[Take]:
+    leading = LeadingFit(options, info, body, work, listener)
+    with ThreadPoolExecutor(1) as fitter:
+        tracks = _restored(options, work)
+        if tracks is None:
+            tracks = _observe(options, leading, fitter, listener)
+            _store(options, work, tracks)
+        else:
+            listener.log("The landmarks of an earlier run are there: going on from them.")
+        wanted = choose_person(tracks, info, options.person)
+        takes = []
+        for number, track in enumerate(wanted):
+            path = options.out
+            if options.person == "all":
+                path = path.with_name(f"{path.stem}_person{track.person_id}.npz")
+            state = fitter.submit(leading.complete, track, (number, len(wanted))).result()
+            motion = finish(state, track, info.size, info.fps, body, options.smooth)
+            save_motion(path, motion)
+            takes.append(Take(path, track.person_id, len(motion)))
+    return takes
+
+
+def _observe(
+    options: CaptureOptions, leading: LeadingFit, fitter: ThreadPoolExecutor, listener: Listener
+) -> list[LandmarkTrack]:
+    observations = Observations(
+        options.video, options.quality, options.start, options.end, cancelled=listener.cancelled
+    )
+    looked, running = 0.0, None
+    for seen in observations:
+        listener.progress("people", seen.done, seen.total)
+        if options.person != "all" and seen.time - looked > LOOK_SECONDS and _idle(running):
+            looked = seen.time
+            running = fitter.submit(leading.follow, observations.tracks())
+    listener.seconds["decode wait"] = observations.wait_seconds
+    listener.seconds["people"] = observations.work_seconds
+    if running is not None:
+        running.result()
+    return observations.tracks()
+
+
+def _idle(running: Future | None) -> bool:
+    if running is None:
+        return True
+    if running.done():
+        running.result()  # raises what the fit raised
+        return True
+    return False
+
+
+class LeadingFit:
+    """The fit of the person who leads so far; it starts anew when another person, or another past, turns up."""
+
+    def __init__(
+        self, options: CaptureOptions, info: VideoInfo, body: BodyModel, work: Path, listener: Listener
+    ) -> None:
+        self.options, self.info, self.body, self.work, self.listener = options, info, body, work, listener
+        self._fit = self._new()
+        self._used = np.zeros(0, np.int64)  # frame numbers that the fit has settled
+        self._written = 0
+
+    def follow(self, tracks: list[LandmarkTrack]) -> None:
+        """Settle what can be settled of the person who leads."""
+        try:
+            track = choose_person(tracks, self.info, self.options.person)[0]
+        except MocapError:
+            return  # nobody yet
+        self._extend(track, final=False, share=(0, 1))
+
+    def complete(self, track: LandmarkTrack, share: tuple[int, int]):
+        """The pose of every frame of a track; `share` is its number and the number of tracks, for the progress."""
+        self._extend(track, final=True, share=share)
+        state = self._fit.state()
+        self._fit, self._used, self._written = self._new(), np.zeros(0, np.int64), 0
+        return state
+
+    def _new(self) -> WindowedFit:
+        lens = self.options.lens
+        focal = None if lens is None else lens / FULL_FRAME_MM * max(self.info.size)
+        return WindowedFit(self.info.size, self.body, QUALITIES[self.options.quality], focal)
+
+    def _extend(self, track: LandmarkTrack, final: bool, share: tuple[int, int]) -> None:
+        if not np.array_equal(track.frame_index[: len(self._used)], self._used):
+            self._fit, self._used, self._written = self._new(), np.zeros(0, np.int64), 0
+
+        def on_window(done: int) -> None:
+            self.listener.check()
+            self._used = track.frame_index[:done].copy()
+            if final:
+                self.listener.progress("motion", share[0] * len(track) + done, share[1] * len(track))
+            if not final or done < len(track):
+                self._write_stretch(track, done)
+
+        self._fit.extend(track, final, on_window)
+
+    def _write_stretch(self, track: LandmarkTrack, done: int) -> None:
+        """A provisional take of the frames settled since the last one."""
+        frames = slice(self._written, done)
+        settled = track.select(slice(done))  # all of them: the ground is the same for every stretch
+        motion = finish(self._fit.state(), settled, self.info.size, self.info.fps, self.body, self.options.smooth)
+        part = motion.select(frames)
+        path = self.work / f"stretch_{self._written:06d}.npz"
+        save_motion(path, part)
+        self._written = done
+        self.listener.stretch(path, int(part.frame_index[0]), int(part.frame_index[-1]), track.person_id)
+
+
+# ---- the work folder ---------------------------------------------------------------------------------------------
+
+
+def _landmarks_path(work: Path) -> Path:
+    return work / "landmarks.npz"
+
+
+def _fingerprint(options: CaptureOptions) -> str:
+    """What the landmarks depend on."""
+    stat = options.video.stat()
+    facts = [__version__, str(options.video.absolute()), stat.st_size, stat.st_mtime_ns]
+    facts += [options.quality, options.start, options.end]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+_TRACK_ARRAYS = [f.name for f in fields(LandmarkTrack) if f.name != "person_id"]
+
+
+def _store(options: CaptureOptions, work: Path, tracks: list[LandmarkTrack]) -> None:
+    arrays = {"fingerprint": np.array(_fingerprint(options)), "people": np.array([t.person_id for t in tracks])}
+    for number, track in enumerate(tracks):
+        arrays.update({f"{name}_{number}": getattr(track, name) for name in _TRACK_ARRAYS})
+    save_npz(_landmarks_path(work), arrays)
+
+
+def _restored(options: CaptureOptions, work: Path) -> list[LandmarkTrack] | None:
+    """The tracks that an earlier run of the same capture left, if any."""
+    try:
+        with np.load(_landmarks_path(work), allow_pickle=False) as data:
+            if str(data["fingerprint"]) != _fingerprint(options):
+                return None
+            return [
+                LandmarkTrack(int(person), **{name: data[f"{name}_{number}"] for name in _TRACK_ARRAYS})
+                for number, person in enumerate(data["people"])
+            ]
+    except (OSError, ValueError, KeyError, EOFError):
+        return None

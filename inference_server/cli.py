@@ -1,0 +1,183 @@
+"""The command line: capture, people, body, evaluate, doctor, serve.
+
+Exit codes: 0 done; 2 wrong arguments; others as `int_blender_addon/core/errors.py` numbers them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from int_blender_addon.core.errors import CancelledError, MocapError
+
+from . import __version__
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except MocapError as error:
+        _complain(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        error = CancelledError("Stopped.")
+        _complain(error)
+        return error.exit_code
+    except Exception as error:  # the last net: a sentence for the person, the rest for the report
+        traceback.print_exc()
+        wrapped = MocapError(f"Something unforeseen happened: {error!r}.")
+        _complain(wrapped)
+        return wrapped.exit_code
+
+
+def _complain(error: MocapError) -> None:
+    print(f"error: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(f"hint: {error.hint}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m inference_server", description="Motion capture from video.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = _command(commands, "capture", _capture, "capture the motion of a person in a video")
+    command.add_argument("video", type=Path)
+    command.add_argument("--out", type=Path, required=True, help="the take to write (.npz)")
+    command.add_argument("--model", default="auto", help="auto, landmarks, or an INT checkpoint")
+    command.add_argument("--quality", default="best", choices=("fast", "best"))
+    command.add_argument("--body", default="free", help="free, or an SMPL file")
+    command.add_argument("--person", default="auto", help="auto, a number, or all")
+    command.add_argument("--start", type=float, help="seconds")
+    command.add_argument("--end", type=float, help="seconds")
+    command.add_argument("--smooth", type=float, default=0.5, help="0 to 1")
+    command.add_argument("--lens", type=float, help="35 mm equivalent focal length, if known")
+    command.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+
+    command = _command(commands, "people", _people, "list the people in a video")
+    command.add_argument("video", type=Path)
+    command.add_argument("--quality", default="fast", choices=("fast", "best"))
+    command.add_argument("--json", action="store_true")
+
+    command = _command(commands, "body", _body, "write the rest body of a take, for Blender to build")
+    command.add_argument("take", type=Path)
+    command.add_argument("--out", type=Path, required=True)
+
+    command = _command(commands, "evaluate", None, "score takes")
+    kinds = command.add_subparsers(required=True, metavar="WHAT")
+    joints = _command(kinds, "joints", _evaluate_joints, "joints of a take against a reference")
+    joints.add_argument("--pred", type=Path, required=True)
+    joints.add_argument("--ref", type=Path, required=True)
+    joints.add_argument("--joints", default="limb12", help="limb12, lsp14, all, or names with commas")
+    joints.add_argument("--stride", type=int, default=1)
+    joints.add_argument("--min-conf", type=float, default=0.0)
+    joints.add_argument("--json", type=Path, help="also write the numbers here")
+
+    _command(commands, "doctor", _doctor, "what is installed, found and missing")
+    _command(commands, "serve", _serve, "answer Blender on stdin and stdout")
+    return parser
+
+
+def _command(commands, name: str, run: Callable[[argparse.Namespace], int] | None, text: str):
+    parser = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+    if run is not None:
+        parser.set_defaults(run=run)
+    return parser
+
+
+def _capture(options: argparse.Namespace) -> int:
+    from .capture import CaptureOptions, Listener, capture
+
+    names = ("video", "out", "model", "quality", "body", "person", "start", "end", "smooth", "device", "lens")
+    wanted = CaptureOptions(**{name: getattr(options, name) for name in names})
+    stop = []
+    signal.signal(signal.SIGINT, lambda *_: stop.append(True))
+    signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
+    listener = Listener(
+        progress=ProgressLine(), log=lambda text: print(text, file=sys.stderr), cancelled=lambda: bool(stop)
+    )
+    began = time.monotonic()
+    for take in capture(wanted, listener):
+        print(f"{take.path}: person {take.person_id}, {take.frames} frames, {time.monotonic() - began:.1f} s")
+    return 0
+
+
+class ProgressLine:
+    """Progress on stderr: one line that is written over in a terminal, a line every few seconds elsewhere."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+        self._interval = 0.1 if self._live else 5.0
+        self._stage, self._began, self._shown = "", 0.0, 0.0
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Show that `done` of `total` frames of a stage are through."""
+        now = time.monotonic()
+        if stage != self._stage:
+            self._stage, self._began, self._shown = stage, now, 0.0
+        if done < total and now - self._shown < self._interval:
+            return
+        self._shown = now
+        spent = now - self._began
+        left = f", {spent * (total - done) / done:.0f} s left" if done < total and done and spent > 1 else ""
+        text = f"{stage}: {done}/{total} frames{left}"
+        end = "\n" if not self._live or done >= total else ""
+        print(f"\r{text:<60}" if self._live else text, end=end, file=sys.stderr, flush=True)
+
+
+def _people(options: argparse.Namespace) -> int:
+    from .people.report import people_report
+
+    people = people_report(options.video, options.quality)
+    if options.json:
+        print(json.dumps(people, indent=1))
+        return 0
+    for person in people:
+        print(", ".join(f"{key} {value}" for key, value in person.items()))
+    return 0
+
+
+def _body(options: argparse.Namespace) -> int:
+    from int_blender_addon.core.motion import load_motion
+
+    from .body import load_body
+
+    motion = load_motion(options.take)
+    load_body(motion.body).rest(motion.betas).save(options.out)
+    print(options.out)
+    return 0
+
+
+def _evaluate_joints(options: argparse.Namespace) -> int:
+    from int_blender_addon.core.files import replacing
+
+    from .evaluate.joints import evaluate_files
+
+    scores = evaluate_files(options.pred, options.ref, options.joints, options.stride, options.min_conf)
+    text = json.dumps(scores, indent=1)
+    if options.json:
+        with replacing(options.json) as temporary:
+            temporary.write_text(text + "\n", encoding="utf-8")
+    print(text)
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from .doctor import report
+
+    print(report())
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from .serve import serve
+
+    return serve()
