@@ -74,3 +74,36 @@ class ImageEvidence(nn.Module):
         """(B, 3, 224, 224) to (B, 197, width)."""
         tokens = self.patches(images)
         return torch.cat([self.cls_token.expand(len(tokens), -1, -1), tokens], dim=1) + self.pos_embed
+
+
+# One token a body part, of the landmarks (by their numbers) that tell of it.
+LANDMARK_PARTS: tuple[tuple[int, ...], ...] = (
+    tuple(range(11)),  # face
+    (0, 7, 8, 11, 12, 23, 24),  # trunk
+    (11, 13, 15),  # arms
+    (12, 14, 16),
+    (15, 17, 19, 21),  # hands
+    (16, 18, 20, 22),
+    (23, 25, 27),  # legs
+    (24, 26, 28),
+    (27, 29, 31),  # feet
+    (28, 30, 32),
+    (0, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28),  # the whole
+)
+LANDMARK_FEATURES = 7  # place in the picture (2) and in metres (3), visibility, presence
+
+
+class LandmarkParts(nn.Module):
+    """The 33 landmarks as one token a body part; a hidden landmark is a learned null."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.null = nn.Parameter(torch.zeros(33, LANDMARK_FEATURES))
+        self.parts = nn.ModuleList(nn.Linear(LANDMARK_FEATURES * len(part), width) for part in LANDMARK_PARTS)
+
+    def forward(self, landmarks: Tensor) -> Tensor:
+        """(N, 33, 8), the features and then 1 where the landmark is hidden, to (N, 11, width)."""
+        hidden = landmarks[..., LANDMARK_FEATURES:] > 0.5
+        features = torch.where(hidden, self.null.to(landmarks.dtype), landmarks[..., :LANDMARK_FEATURES])
+        tokens = [layer(features[:, part].flatten(1)) for part, layer in zip(LANDMARK_PARTS, self.parts, strict=True)]
+        return torch.stack(tokens, dim=1)

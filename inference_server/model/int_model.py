@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .blocks import ATTENTION_FORMS, Block
-from .evidence import HybridPatches, ImageEvidence, PlainPatches
+from .evidence import HybridPatches, ImageEvidence, LandmarkParts, PlainPatches
 
 NUM_JOINTS = 24
 READ_OUT = NUM_JOINTS + 2  # joint tokens, shape token, camera token
-EVIDENCE = ("hybrid", "plain")
+EVIDENCE = ("hybrid", "plain", "landmarks")
 TEMPORAL = ("none", "joint", "pose")
 
 
@@ -25,7 +25,7 @@ class IntConfig:
     """The shape of a model; the defaults are the paper's.
 
     Attributes:
-        evidence: `hybrid` (ResNet-50 stem) or `plain` (ViT patches).
+        evidence: `hybrid` (ResNet-50 stem), `plain` (ViT patches) or `landmarks` (a pose landmarker's points).
         temporal: `none` (image-only), `joint` (each joint's tokens over time; the paper's) or `pose`
             (all joints of a frame as one token; Table 2).
         temporal_length: Frames for which the temporal position embedding is stored; 0 for none.
@@ -90,8 +90,7 @@ class IntModel(nn.Module):
         super().__init__()
         self.config = config
         width = config.width
-        patches = HybridPatches(width) if config.evidence == "hybrid" else PlainPatches(width)
-        self.evidence = ImageEvidence(width, patches)
+        self.evidence = _evidence(config)
         self.joint_tokens = nn.Parameter(torch.zeros(1, NUM_JOINTS, width))
         self.shape_token = nn.Parameter(torch.zeros(1, 1, width))
         self.camera_token = nn.Parameter(torch.zeros(1, 1, width))
@@ -117,11 +116,17 @@ class IntModel(nn.Module):
             )
         )
 
-    def encode(self, evidence: Tensor, frames: int = 1) -> Tokens:
-        """The image part: evidence of frames (N, ...) to their tokens. `frames` of a clip matter to Table 3 only."""
+    def encode(self, evidence: Tensor, frames: int = 1, hints: Tensor | None = None) -> Tokens:
+        """The part that runs once a frame.
+
+        Args:
+            evidence: (N, ...) what the evidence module takes.
+            frames: Frames of a clip; they matter to Table 3's forms only.
+            hints: (N, 26, d) added to the joint, shape and camera tokens: what is known before.
+        """
         seen = self.evidence(evidence)
-        own = torch.cat([self.joint_tokens, self.shape_token, self.camera_token], dim=1)
-        x = torch.cat([own.expand(len(seen), -1, -1), seen], dim=1)
+        own = torch.cat([self.joint_tokens, self.shape_token, self.camera_token], dim=1).expand(len(seen), -1, -1)
+        x = torch.cat([own if hints is None else own + hints, seen], dim=1)
         for block in self.blocks[:-1]:
             x = block(x, frames)
         # nothing reads the evidence tokens after the last block
@@ -133,6 +138,13 @@ class IntModel(nn.Module):
         """The temporal part and the heads: tokens of clips (B, T, ...)."""
         joints = tokens.joints if self.config.temporal == "none" else self.temporal(tokens.joints)
         return Prediction(self.joint_head(joints), self.shape_head(tokens.shape), self.camera_head(tokens.camera))
+
+
+def _evidence(config: IntConfig) -> nn.Module:
+    if config.evidence == "landmarks":
+        return LandmarkParts(config.width)
+    patches = HybridPatches(config.width) if config.evidence == "hybrid" else PlainPatches(config.width)
+    return ImageEvidence(config.width, patches)
 
 
 class TemporalTransformer(nn.Module):
