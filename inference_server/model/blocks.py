@@ -74,7 +74,7 @@ class Attention(nn.Module):
 
     def _spatial(self, x: Tensor, queries: int | None = None) -> Tensor:
         query, key, value = self._split(x, queries)
-        return _join(F.scaled_dot_product_attention(query, key, value))
+        return _join(_attend(query, key, value))
 
     def _temporal(self, x: Tensor, frames: int) -> Tensor:
         """Each token attends to the same token of the clip's other frames."""
@@ -102,6 +102,13 @@ class Attention(nn.Module):
 
         out = _join(F.scaled_dot_product_attention(by_clip(query), by_clip(key), by_clip(value)))
         return out.reshape(batch, 1, width).expand(batch, count, width)
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    if torch.is_grad_enabled() and not query.is_cuda:
+        # the fused form's backward pass is several times slower on the CPU
+        return (query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5).softmax(dim=-1) @ value
+    return F.scaled_dot_product_attention(query, key, value)
 
 
 def _join(heads: Tensor) -> Tensor:

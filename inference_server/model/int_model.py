@@ -68,6 +68,11 @@ class Tokens:
         """The tokens of some frames."""
         return Tokens(self.joints[frames], self.shape[frames], self.camera[frames])
 
+    def unflatten(self, batch: int, frames: int) -> Tokens:
+        """Tokens of N = B * T frames as those of B clips."""
+        size = (batch, frames)
+        return Tokens(self.joints.unflatten(0, size), self.shape.unflatten(0, size), self.camera.unflatten(0, size))
+
 
 @dataclass
 class Prediction:
@@ -107,14 +112,7 @@ class IntModel(nn.Module):
     def forward(self, images: Tensor) -> Prediction:
         """Clips (B, T, 3, 224, 224), normalised RGB, to rotations, shapes and cameras."""
         batch, frames = images.shape[:2]
-        tokens = self.encode(images.flatten(0, 1), frames)
-        return self.decode(
-            Tokens(
-                tokens.joints.unflatten(0, (batch, frames)),
-                tokens.shape.unflatten(0, (batch, frames)),
-                tokens.camera.unflatten(0, (batch, frames)),
-            )
-        )
+        return self.decode(self.encode(images.flatten(0, 1), frames).unflatten(batch, frames))
 
     def encode(self, evidence: Tensor, frames: int = 1, hints: Tensor | None = None) -> Tokens:
         """The part that runs once a frame.
