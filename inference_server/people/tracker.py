@@ -24,7 +24,8 @@ from .tracklet import BODY, TORSO, Tracklet, same_person, shared
 MIN_SCORE = 0.5  # of a pose that goes on with a tracklet
 SURE_SCORE = 0.7  # of a pose that begins one, or takes it up after a miss
 SEARCH_SECONDS = 0.3  # between searches of the whole picture
-DOUBT_SECONDS = 0.1  # least time between searches while somebody is in doubt
+DOUBT_SECONDS = 0.1  # between them while somebody is in doubt or missing
+SEEK_SECONDS = 1.0  # for so long someone who was lost is missing
 FINE_SECONDS = 1.0  # between fine searches while nobody is seen
 LOST_SECONDS = 0.15  # a tracklet ends when it has not been found for so long
 LONG_FRAME = 0.5  # seconds; in a slow video it may still miss one frame that is shorter than this
@@ -63,8 +64,8 @@ class Tracker:
         self._since_search = self._interval
         self._last_fine = -math.inf
         self._last_time = -math.inf
+        self._lost_time = -math.inf
         self._active: list[Tracklet] = []
-        self._strange: dict[int, int] = {}  # tracklet number: looks in a row that did not fit
         self.tracklets: list[Tracklet] = []  # all, also the active ones
 
     @property
@@ -76,7 +77,7 @@ class Tracker:
         """Take in the next frame, an RGB picture (H, W, 3)."""
         candidates = [Candidate(self._follow(image, t), t) for t in self._active]
         self._since_search += 1
-        in_doubt = self._since_search >= self._pause and self._doubtful(candidates, time)
+        in_doubt = self._since_search >= self._pause and (self._missing(time) or self._doubtful(candidates, time))
         if self._since_search >= self._interval or in_doubt:
             candidates += self._searched(image, candidates, time)
         self._look(candidates)
@@ -104,6 +105,10 @@ class Tracker:
             again = self._landmarker(image, after)
             return again if again.score >= pose.score - 0.1 else pose
         return pose
+
+    def _missing(self, time: float) -> bool:
+        """Whether nobody is followed, or somebody was lost a short while ago."""
+        return not self._active or time < self._lost_time + SEEK_SECONDS
 
     def _doubtful(self, candidates: list[Candidate], time: float) -> bool:
         """Whether any followed person may be lost, has jumped, or lies on another."""
@@ -136,7 +141,7 @@ class Tracker:
         """Take the appearance of those for whom it is due or who are near somebody."""
         for candidate in candidates:
             source = candidate.source
-            due = source is None or len(source) < 2 * LOOK_FRAMES or source.looked >= LOOK_FRAMES
+            due = source is None or len(source) < 2 * LOOK_FRAMES or source.looked >= LOOK_FRAMES or source.strange
             if due or len(candidates) != len(self._active) or _near_another(candidate, candidates):
                 candidate.appearance = look(candidate.pose)
 
@@ -201,10 +206,10 @@ class Tracker:
         alike = similarity(tracklet.appearance, candidate.appearance)
         if alike is not None and tracklet.appearance.count.max() >= PATIENCE:
             if alike < ALIKE:
-                self._strange[tracklet.number] = self._strange.get(tracklet.number, 0) + 1
+                tracklet.strange += 1
                 return
             tracklet.likeness.append(alike)
-        self._strange[tracklet.number] = 0
+        tracklet.strange, tracklet.sure = 0, len(tracklet)
         tracklet.appearance.blend(candidate.appearance)
 
     def _begin(self, candidate: Candidate, index: int, time: float) -> None:
@@ -218,11 +223,12 @@ class Tracker:
         kept = []
         for tracklet in self._active:
             missed = time - tracklet.times[-1]
-            strange = self._strange.get(tracklet.number, 0)
-            if strange >= PATIENCE:
-                tracklet.drop_last(min(strange * LOOK_FRAMES, len(tracklet) - 1))
+            if tracklet.strange >= PATIENCE:
+                tracklet.drop_last(len(tracklet) - tracklet.sure)
             elif missed <= LOST_SECONDS or (tracklet.times[-1] >= self._last_time and missed < LONG_FRAME):
                 kept.append(tracklet)
+        if len(kept) < len(self._active):
+            self._lost_time = time
         self._active = kept
 
 

@@ -38,6 +38,8 @@ class Tracklet:
     region: Region | None = None  # where to look next
     velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))  # of the torso, pixels per second
     looked: int = 0  # frames since the appearance was last taken
+    strange: int = 0  # looks in a row at clothes that were not the person's
+    sure: int = 0  # frames up to the last look that fitted
     likeness: list[float] = field(default_factory=list)  # of each look at the clothes to the mean of those before
 
     def __len__(self) -> int:

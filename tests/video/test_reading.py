@@ -109,7 +109,7 @@ def test_a_stream_without_timestamps(tmp_path):
 
 
 def test_any_name(tmp_path):
-    path = tmp_path / "a b's \"vidéo\" 動画 %03d;$(x):y.mp4"
+    path = tmp_path / 'a b\'s "vidéo" 動画 %03d;$(x):y.mp4'
     shutil.copy(SQUATS, path)
     assert open_video(path).frames == 65
     assert next(read_frames(path)).index == 0
