@@ -170,4 +170,3 @@ def pose_channels(
     # the pelvis stands at rest + trans in the world; at rest it is at M rest
     shift = (rest + np.asarray(trans)) - M @ rest
     return matrix_to_quaternion(local), shift @ (M @ axes[0])
-

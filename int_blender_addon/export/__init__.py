@@ -1,0 +1,1 @@
+"""Takes on rigs to files that other programs read."""
