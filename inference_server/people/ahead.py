@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -12,7 +12,7 @@ T = TypeVar("T")
 _END = object()
 
 
-def ahead(items: Iterator[T], size: int = 4) -> Iterator[T]:
+def ahead(items: Iterator[T], size: int = 4) -> Generator[T, None, None]:
     """The items of an iterator, made in another thread while the reader works on those before.
 
     At most `size` items wait. An exception of the iterator is raised here. When the reader stops early (closes this

@@ -7,6 +7,7 @@ that leaves a doubt, it is a new person.
 
 from __future__ import annotations
 
+import bisect
 import itertools
 from collections.abc import Sequence
 
@@ -60,7 +61,12 @@ def is_phantom(tracklet: Tracklet) -> bool:
 
 def join_close(tracklets: Sequence[Tracklet]) -> list[Chain]:
     """Chains of tracklets that follow each other at nearly the same place; the nearest pairs first."""
-    costs = [(_continuation(a, b), a.number, b.number) for a, b in itertools.permutations(tracklets, 2)]
+    ordered = sorted(tracklets, key=lambda t: t.times[0])
+    starts = [t.times[0] for t in ordered]
+    costs = []
+    for a in ordered:
+        first, last = bisect.bisect(starts, a.times[-1]), bisect.bisect(starts, a.times[-1] + CLOSE_SECONDS)
+        costs += [(_continuation(a, b), a.number, b.number) for b in ordered[first:last]]
     pairs = sorted((cost, a, b) for cost, a, b in costs if cost is not None)
     after: dict[int, int] = {}
     before: dict[int, int] = {}
@@ -148,14 +154,11 @@ def _overlap(a: Chain, b: Chain) -> bool:
 def _track(number: int, chain: Chain, frames: np.ndarray, times: np.ndarray) -> LandmarkTrack:
     """A person's tracklets as one track, with short gaps bridged."""
     seen = np.concatenate([t.frames for t in chain]).astype(int)
-    rows = np.concatenate([np.array(t.rows) for t in chain])
-    scores = np.concatenate([t.scores for t in chain])
     at = np.searchsorted(frames, seen)  # places in the list of all frames
-    wanted = np.concatenate([at, *_gaps(at, times)]).astype(int)
+    wanted = np.concatenate([at, *_gaps(at, times)])
     wanted.sort()
-    values = np.concatenate([rows.reshape(len(rows), -1), scores[:, None]], axis=1)
-    filled = _interpolated(values, times[at], times[wanted])
-    points = filled[:, :-1].reshape(len(wanted), -1, 8)
+    points = _filled([row for t in chain for row in t.rows], times[at], times[wanted])
+    score = np.interp(times[wanted], times[at], np.concatenate([t.scores for t in chain]))
     return LandmarkTrack(
         person_id=number,
         frame_index=frames[wanted],
@@ -165,7 +168,7 @@ def _track(number: int, chain: Chain, frames: np.ndarray, times: np.ndarray) -> 
         world=points[:, :, 3:6],
         visibility=points[:, :, 6],
         presence=points[:, :, 7],
-        score=filled[:, -1],
+        score=score.astype(np.float32),
         bridged=~np.isin(wanted, at),
     )
 
@@ -179,10 +182,14 @@ def _gaps(at: np.ndarray, times: np.ndarray) -> list[np.ndarray]:
     return gaps
 
 
-def _interpolated(values: np.ndarray, at: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Values (N, C) known at rising times (N,), linearly interpolated to the wanted times (M,), as float32."""
-    after = np.searchsorted(at, wanted).clip(1, max(len(at) - 1, 1))
-    if len(at) == 1:
-        return np.repeat(values, len(wanted), axis=0).astype(np.float32)
-    share = ((wanted - at[after - 1]) / (at[after] - at[after - 1]))[:, None]
-    return (values[after - 1] * (1 - share) + values[after] * share).astype(np.float32)
+def _filled(rows: list[np.ndarray], known: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Rows at the known times (N,), as (M, 33, 8) at the wanted times (M,): these and some between them."""
+    filled = np.empty((len(wanted), *rows[0].shape), dtype=np.float32)
+    after = np.searchsorted(known, wanted)
+    for place, (time, n) in enumerate(zip(wanted, after, strict=True)):
+        if known[n] == time:
+            filled[place] = rows[n]
+        else:
+            share = (time - known[n - 1]) / (known[n] - known[n - 1])
+            filled[place] = rows[n - 1] + share * (rows[n] - rows[n - 1])
+    return filled

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from inference_server.video import Frame, VideoInfo, read_frames
+from int_blender_addon.core.errors import NobodyFoundError
 from int_blender_addon.core.files import replacing
 
 from .choose import boxes, prominence
@@ -32,10 +33,6 @@ class Person:
     box: tuple[float, float, float, float]  # mean left, top, right, bottom, pixels
     main: bool  # whom `auto` takes
 
-    def as_dict(self) -> dict[str, object]:
-        """For JSON."""
-        return asdict(self)
-
 
 def people_report(
     path: str | Path,
@@ -45,8 +42,8 @@ def people_report(
     thumbnails: str | Path | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
-) -> list[Person]:
-    """Look at a video and list the people in it, in the order of their appearance.
+) -> list[dict[str, object]]:
+    """Look at a video and list the people in it, as the fields of `Person`, in the order of their appearance.
 
     Args:
         path: The video file.
@@ -58,14 +55,17 @@ def people_report(
         cancelled: Asked before each frame.
 
     Raises:
+        NobodyFoundError: There is nobody.
         MocapError: The video can not be read; a thumbnail can not be written; `CancelledError`.
     """
     seen = collect(path, quality, start=start, end=end, on_progress=on_progress, cancelled=cancelled)
     tracks = seen.tracks()
+    if not tracks:
+        raise NobodyFoundError(f"Nobody was found in {seen.info.path.name}.")
     if thumbnails is not None:
         write_thumbnails(tracks, seen.info, Path(thumbnails))
-    main = max(tracks, key=lambda t: prominence(t, seen.info), default=None)
-    return [_person(track, track is main) for track in tracks]
+    main = max(tracks, key=lambda t: prominence(t, seen.info))
+    return [asdict(_person(track, track is main)) for track in tracks]
 
 
 def write_thumbnails(tracks: Sequence[LandmarkTrack], info: VideoInfo, folder: Path) -> list[Path]:

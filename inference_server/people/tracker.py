@@ -127,7 +127,9 @@ class Tracker:
         fine = not self._active and time - self._last_fine >= FINE_SECONDS
         if fine:
             self._last_fine = time
-        sure = [c.pose for c in followed if c.pose.score >= MIN_SCORE and _misfit(c.source, c.pose, time) <= 1]
+        sure = [
+            c.pose for c in followed if c.source and c.pose.score >= MIN_SCORE and _misfit(c.source, c.pose, time) <= 1
+        ]
         found = [d for d in search(self._detector, image, fine) if not any(_explains(pose, d) for pose in sure)]
         poses = [self._landmarker(image, d.region) for d in found]
         return [Candidate(self._centred(image, pose), None) for pose in poses if pose.score >= MIN_SCORE]
@@ -180,9 +182,9 @@ class Tracker:
         if misfit > MAX_MISFIT:
             return 10.0
         cost = 0.4 * misfit
-        alike = None
-        if candidate.appearance is not None and tracklet.appearance.count.max() >= PATIENCE:
-            alike = similarity(tracklet.appearance, candidate.appearance)
+        if candidate.appearance is None or tracklet.appearance.count.max() < PATIENCE:
+            return cost
+        alike = similarity(tracklet.appearance, candidate.appearance)
         if alike is None:
             return cost
         cost += 1.0 - alike
@@ -245,9 +247,9 @@ def _misfit(tracklet: Tracklet, pose: Pose, time: float) -> float:
     """How far a pose is from where and how large its person should be; 1 is as far as a person can get."""
     dt = time - tracklet.times[-1]
     side = tracklet.sides[-1]
-    distance = np.linalg.norm(pose.image[TORSO].mean(axis=0) - tracklet.predicted(time)) / side
+    distance = float(np.linalg.norm(pose.image[TORSO].mean(axis=0) - tracklet.predicted(time))) / side
     growth = abs(math.log(pose.next_region.side / side))
-    return float(max(distance / (0.06 + 1.2 * dt), growth / (0.2 + 0.8 * dt)))
+    return max(distance / (0.06 + 1.2 * dt), growth / (0.2 + 0.8 * dt))
 
 
 def _inside(pose: Pose, image: np.ndarray) -> bool:

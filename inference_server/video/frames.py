@@ -99,7 +99,7 @@ class Upright:
     def __call__(self, frame: VideoFrame) -> np.ndarray:
         """The frame as (H, W, 3) uint8 RGB."""
         width, height = self._size
-        image = self._reformatter.reformat(frame, width=width, height=height, format="rgb24").to_ndarray()
+        image: np.ndarray = self._reformatter.reformat(frame, width=width, height=height, format="rgb24").to_ndarray()
         if self._mirrored:
             image = cv2.flip(image, 1)
         return cv2.rotate(image, _TURNS[self._turns]) if self._turns else image

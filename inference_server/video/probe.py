@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -203,7 +204,7 @@ def _duration(container: InputContainer, stream: VideoStream) -> float:
 
 def _display_matrix(frame: VideoFrame) -> np.ndarray | None:
     """The 2 x 2 part of the display matrix that goes with a frame, or None."""
-    data = frame.side_data.get("DISPLAYMATRIX")
+    data: Any = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return None
     values = np.frombuffer(bytes(data), dtype=np.int32, count=9).reshape(3, 3)[:2, :2] / 65536.0

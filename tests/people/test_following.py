@@ -156,9 +156,9 @@ def test_tracks_may_be_asked_on_the_way():
 
 def test_the_report_and_its_pictures(tmp_path):
     (person,) = people_report(SQUATS, start=1.0, end=5.0, thumbnails=tmp_path)
-    assert (person.person_id, person.first, person.frames, person.main) == (1, 1.0, 20, True)
-    assert person.last == pytest.approx(4.8)
-    left, top, right, bottom = person.box
+    assert tuple(person[k] for k in ("person_id", "first", "frames", "main")) == (1, 1.0, 20, True)
+    assert person["last"] == pytest.approx(4.8)
+    left, top, right, bottom = person["box"]
     assert 0 < left < right < 720 and 0 < top < bottom < 1280
     picture = cv2.imread(str(tmp_path / "person_1.png"))
     assert max(picture.shape[:2]) == 192
