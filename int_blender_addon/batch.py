@@ -290,26 +290,13 @@ def _write(motion: Motion, body: RestBody, take: Path, target: Path, formats: li
             print(f"    {path}", flush=True)
     finally:
         if armature is not None:
-            _remove(armature)
+            rig.remove(armature)
 
 
 def _set_rate(scene: bpy.types.Scene, fps: float) -> None:
     """The take's rate as Blender's whole number and divisor: 59.94 is 60 / 1.001."""
     whole = max(1, round(fps))
     scene.render.fps, scene.render.fps_base = whole, whole / fps
-
-
-def _remove(armature: bpy.types.Object) -> None:
-    data = armature.animation_data
-    action = data.action if data is not None else None
-    for item in (*armature.children_recursive, armature):
-        block, materials = item.data, [m for m in getattr(item.data, "materials", []) if m is not None]
-        bpy.data.objects.remove(item)
-        (bpy.data.meshes if isinstance(block, bpy.types.Mesh) else bpy.data.armatures).remove(block)
-        for material in materials:
-            bpy.data.materials.remove(material)
-    if action is not None:
-        bpy.data.actions.remove(action)
 
 
 def _summary(outcomes: list[Outcome]) -> int:

@@ -170,3 +170,17 @@ def pose_channels(
     # the pelvis stands at rest + trans in the world; at rest it is at M rest
     shift = (rest + np.asarray(trans)) - M @ rest
     return matrix_to_quaternion(local), shift @ (M @ axes[0])
+
+
+def remove(armature: bpy.types.Object) -> None:
+    """Take a rig that `build` made out of the file: objects, mesh, material, armature and action."""
+    data = armature.animation_data
+    action = data.action if data is not None else None
+    for item in (*armature.children_recursive, armature):
+        block, materials = item.data, [m for m in getattr(item.data, "materials", []) if m is not None]
+        bpy.data.objects.remove(item)
+        (bpy.data.meshes if isinstance(block, bpy.types.Mesh) else bpy.data.armatures).remove(block)
+        for material in materials:
+            bpy.data.materials.remove(material)
+    if action is not None:
+        bpy.data.actions.remove(action)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from .detector import Detection, Detector, box_overlap
+from .detector import INPUT, Detection, Detector, box_overlap
 
 LONG = 1.2  # pictures longer than this times their shorter side are also searched square by square
 SAME_BOX = 0.3  # intersection over union of face boxes that are one person's
-FINE = 3  # tiles along the shorter side in the fine search
+OVERLAP = 0.1  # least part of a tile that is also in the next
+FINE_PARTS = (2, 4)  # sides of the tiles of the fine search, as parts of the shorter side
 
 Tile = tuple[int, int, int, int]  # left, top, width, height
 
@@ -17,14 +18,16 @@ def search(detector: Detector, image: np.ndarray, fine: bool = False) -> list[De
     """The people in an RGB picture (H, W, 3), best score first.
 
     The detector shrinks what it sees to 224 pixels, so in a wide or tall picture it misses people: it looks at the
-    whole, and at the squares that the picture is made of. The fine search adds smaller tiles, for people far away.
+    whole, and at the squares that the picture is made of. The fine search adds smaller tiles where that finds nobody,
+    for people far away.
     """
     height, width = image.shape[:2]
     tiles = [(0, 0, width, height), *squares(width, height, min(width, height))]
     found = [d for tile in tiles for d in _in_tile(detector, image, tile)]
-    if fine and not found:
-        side = 2 * min(width, height) // (FINE + 1)  # neighbours overlap by half
-        found = [d for tile in squares(width, height, side, all_ways=True) for d in _in_tile(detector, image, tile)]
+    for part in FINE_PARTS:
+        side = min(width, height) // part
+        if fine and not found and side >= INPUT:
+            found = [d for tile in squares(width, height, side, all_ways=True) for d in _in_tile(detector, image, tile)]
     return distinct(found)
 
 
@@ -52,8 +55,8 @@ def _in_tile(detector: Detector, image: np.ndarray, tile: Tile) -> list[Detectio
 
 
 def _starts(length: int, side: int) -> list[int]:
-    """Where tiles of a side begin along a length: evenly, from edge to edge, overlapping by a tenth or more."""
+    """Where tiles of a side begin along a length: evenly, from edge to edge."""
     if length <= side:
         return [0]
-    count = int(np.ceil((length - 0.1 * side) / (0.9 * side)))
+    count = int(np.ceil((length - OVERLAP * side) / ((1 - OVERLAP) * side)))
     return [int(v) for v in np.linspace(0, length - side, max(count, 2)).round()]

@@ -1,0 +1,253 @@
+"""The capture that runs, and what the panel shows of it.
+
+A timer empties the child's messages on Blender's own thread, a little at each tick; no other thread touches bpy.
+Nothing of the scene is referred to while the capture runs except by name, so undo and file loads can't harm it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import bpy
+
+from . import keyframes, rig
+from .client import Client, find_python
+from .core.body import RestBody, load_free_body
+from .core.errors import MocapError, from_message
+from .core.motion import Motion, load_motion
+from .preferences import ROOT_PACKAGE, inference_python
+
+TICK_SECONDS = 0.05
+TICK_BUDGET = 0.015  # seconds of a tick spent on messages
+PROVISIONAL = "int_mocap_provisional"
+
+
+@dataclass
+class Job:
+    """One capture."""
+
+    video: Path
+    client: Client
+    number: int
+    name: str
+    stage: str = "starting"
+    done: int = 0
+    total: int = 0
+    eta: float | None = None
+    keys: int = 0
+    failed: MocapError | None = None
+    began: float = field(default_factory=time.monotonic)
+    stretches: list[Motion] = field(default_factory=list)
+    rigs: list[str] = field(default_factory=list)
+
+    @property
+    def fraction(self) -> float:
+        """How far the stage is, 0 to 1."""
+        return min(1.0, self.done / self.total) if self.total else 0.0
+
+
+@dataclass
+class State:
+    """What this Blender knows of captures."""
+
+    current: Job | None = None
+    last_error: MocapError | None = None
+    last_result: str = ""
+    last_log: list[str] = field(default_factory=list)
+    count: int = 0
+    client: Client | None = None  # kept warm between captures
+
+
+state = State()
+
+
+def start(context: bpy.types.Context, message: dict[str, object]) -> None:
+    """Begin a capture with the fields of a `capture` message.
+
+    Raises:
+        MocapError: The inference process is not to be had.
+    """
+    if state.current is not None:
+        raise MocapError("A capture is running.", "Wait for it, or cancel it.")
+    state.last_error, state.last_result = None, ""
+    folder = takes_folder()
+    try:
+        if state.client is None or not state.client.alive:
+            state.client = Client(find_python(preferred=inference_python(context)), folder)
+        state.count += 1
+        video = Path(str(message["video"]))
+        state.current = Job(video, state.client, state.count, video.stem)
+        state.client.send("capture", id=state.count, out=str(_take_path(folder, video.stem)), **message)
+    except MocapError as error:
+        state.current, state.last_error = None, error
+        _drop_client()
+        raise
+    if not bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.register(_tick, first_interval=TICK_SECONDS, persistent=True)
+
+
+def cancel() -> None:
+    """End the running capture and its process at once; what it put into the scene goes too."""
+    if state.current is None:
+        return
+    job, state.current = state.current, None
+    _remove_rigs(job)
+    _drop_client()
+    _redraw()
+
+
+def stop() -> None:
+    """End everything, and wait for it: for leaving Blender and for unregistering."""
+    state.current = None
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
+    client, state.client = state.client, None
+    if client is not None:
+        client.close()
+
+
+def takes_folder() -> Path:
+    """Where takes are kept: the extension's own user folder, or Blender's temporary one from a checkout."""
+    if ROOT_PACKAGE.startswith("bl_ext."):
+        return Path(bpy.utils.extension_path_user(ROOT_PACKAGE, path="takes", create=True))
+    folder = Path(bpy.app.tempdir) / "int_mocap_takes"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _take_path(folder: Path, stem: str) -> Path:
+    path, number = folder / f"{stem}.npz", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{stem}_{number}.npz"
+    return path
+
+
+def _drop_client() -> None:
+    """Close the process without making the window wait."""
+    client, state.client = state.client, None
+    if client is not None:
+        state.last_log = list(client.log)
+        threading.Thread(target=client.close, name="int_mocap close", daemon=False).start()
+
+
+def _tick() -> float | None:
+    """Bring in what has arrived; the timer ends when nothing runs."""
+    job = state.current
+    if job is None:
+        return None
+    deadline = time.monotonic() + TICK_BUDGET
+    try:
+        while time.monotonic() < deadline:
+            message = job.client.receive()
+            if message is None:
+                break
+            if _handle(job, message):
+                state.current = None
+                break
+    except MocapError as error:
+        state.current, state.last_error = None, error
+        _remove_rigs(job)
+        _drop_client()
+    except Exception as error:  # a person must see it, and the timer must not die silently
+        import traceback
+
+        traceback.print_exc()
+        state.current, state.last_error = None, MocapError(f"Something unforeseen happened: {error!r}.")
+        _drop_client()
+    _redraw()
+    return TICK_SECONDS if state.current is not None else None
+
+
+def _handle(job: Job, message: dict) -> bool:
+    """Act on one message; True when the job is over."""
+    kind = message["type"]
+    if kind != "hello" and message.get("id") != job.number:
+        return False
+    if kind == "progress":
+        job.stage, job.done, job.total = str(message["stage"]), int(message["done"]), int(message["total"])
+        eta = message.get("eta")
+        job.eta = float(eta) if eta is not None else None
+    elif kind == "stretch":
+        _show_stretch(job, load_motion(message["path"]))
+    elif kind == "result":
+        job.stage, job.eta = "building", None
+        if job.stretches:
+            _remove_rigs(job)
+        motion = load_motion(message["path"])
+        _build(job, motion, RestBody.load(message["body"]))
+        state.last_result = f"{len(motion)} frames, {time.monotonic() - job.began:.1f} s"
+    elif kind == "error":
+        job.failed = from_message(message)
+    elif kind == "done":
+        state.last_log = list(job.client.log)
+        if job.failed is not None:
+            state.last_error = job.failed
+            _remove_rigs(job)
+        elif job.rigs:
+            bpy.ops.ed.undo_push(message=f"Capture {job.name}")
+        return True
+    return False
+
+
+def _show_stretch(job: Job, motion: Motion) -> None:
+    """Key what is there so far, on a rig that the result will replace."""
+    if motion.body != "free":
+        return  # only the server knows other bodies, and it sends them with the result
+    job.stretches.append(motion)
+    whole = _joined(job.stretches)
+    armature = bpy.data.objects.get(job.rigs[0]) if job.rigs else None
+    if armature is None:
+        body = load_free_body().rest(motion.betas)
+        armature = rig.build(body, job.name, bpy.context.scene.collection)
+        armature[PROVISIONAL] = True
+        job.rigs = [armature.name]
+    elif armature.animation_data is not None and armature.animation_data.action is not None:
+        bpy.data.actions.remove(armature.animation_data.action)
+    rate = keyframes.scene_rate(bpy.context.scene)
+    action = keyframes.write_take(armature, whole, job.name, rate, bpy.context.scene.frame_start)
+    job.keys = _count_keys(action)
+
+
+def _joined(stretches: list[Motion]) -> Motion:
+    import numpy as np
+
+    whole = stretches[0].select(slice(None))
+    for name in ("poses", "trans", "joints", "frame_index", "time", "confidence", "bridged", "contacts"):
+        setattr(whole, name, np.concatenate([getattr(part, name) for part in stretches]))
+    return whole
+
+
+def _build(job: Job, motion: Motion, body: RestBody) -> None:
+    context = bpy.context
+    name = job.name if motion.person_id <= 1 and not job.rigs else f"{job.name} person {motion.person_id}"
+    armature = rig.build(body, name, context.scene.collection)
+    rate = keyframes.scene_rate(context.scene)
+    action = keyframes.write_take(armature, motion, name, rate, context.scene.frame_start)
+    job.rigs.append(armature.name)
+    job.keys = _count_keys(action)
+    for item in context.view_layer.objects:
+        item.select_set(item == armature)
+    context.view_layer.objects.active = armature
+
+
+def _count_keys(action: bpy.types.Action) -> int:
+    return sum(len(curve.keyframe_points) for curve in keyframes.curves_of(action))
+
+
+def _remove_rigs(job: Job) -> None:
+    for name in job.rigs:
+        armature = bpy.data.objects.get(name)
+        if armature is not None:
+            rig.remove(armature)
+    job.rigs, job.stretches = [], []
+
+
+def _redraw() -> None:
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                area.tag_redraw()

@@ -1,0 +1,5 @@
+"""What the buttons do."""
+
+from . import capture, export
+
+CLASSES = (*capture.CLASSES, *export.CLASSES)

@@ -1,0 +1,115 @@
+"""The N-panel."""
+
+from __future__ import annotations
+
+import textwrap
+
+import bpy
+
+from . import jobs, text
+from .operators.capture import (
+    INT_MOCAP_OT_cancel,
+    INT_MOCAP_OT_capture,
+    INT_MOCAP_OT_dismiss,
+    INT_MOCAP_OT_show_log,
+)
+from .operators.export import INT_MOCAP_OT_export_fbx
+
+CHARACTER_PIXELS = 7.0  # about, at a scale of 1
+
+
+class INT_MOCAP_PT_capture(bpy.types.Panel):
+    """Capture from video."""
+
+    bl_idname = "INT_MOCAP_PT_capture"
+    bl_label = "Capture"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = text.TAB
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the panel."""
+        layout = self.layout
+        settings = context.window_manager.int_mocap
+        column = layout.column()
+        column.enabled = jobs.state.current is None
+        column.prop(settings, "video", text="")
+        row = column.row(align=True)
+        row.scale_y = 1.6
+        row.operator(INT_MOCAP_OT_capture.bl_idname, icon="RENDER_ANIMATION")
+        if jobs.state.current is not None:
+            self._progress(layout, jobs.state.current)
+        if jobs.state.last_error is not None:
+            self._error(context, layout)
+        elif jobs.state.last_result and jobs.state.current is None:
+            layout.label(text=jobs.state.last_result, icon="CHECKMARK")
+
+    def _progress(self, layout: bpy.types.UILayout, job: jobs.Job) -> None:
+        column = layout.column(align=True)
+        stage = text.STAGES.get(job.stage, job.stage.capitalize())
+        counted = f"{job.done}/{job.total}" if job.total else ""
+        column.progress(factor=job.fraction, text=f"{stage} {counted}".strip())
+        facts = [text.duration(job.eta) + " left"] if job.eta is not None else []
+        if job.keys:
+            facts.append(f"{job.keys:,} keys")
+        column.label(text=", ".join(facts) or " ")
+        column.operator(INT_MOCAP_OT_cancel.bl_idname, icon="CANCEL")
+
+    def _error(self, context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
+        error = jobs.state.last_error
+        assert error is not None
+        box = layout.box()
+        width = max(20, int(context.region.width / (CHARACTER_PIXELS * context.preferences.system.ui_scale)) - 6)
+        for number, line in enumerate(textwrap.wrap(error.message, width)):
+            box.label(text=line, icon="ERROR" if number == 0 else "BLANK1")
+        for line in textwrap.wrap(error.hint, width):
+            box.label(text=line, icon="BLANK1")
+        row = box.row(align=True)
+        row.operator(INT_MOCAP_OT_show_log.bl_idname, icon="COPYDOWN")
+        row.operator(INT_MOCAP_OT_dismiss.bl_idname, icon="X", text="")
+
+
+class INT_MOCAP_PT_options(bpy.types.Panel):
+    """How to capture."""
+
+    bl_idname = "INT_MOCAP_PT_options"
+    bl_label = "Options"
+    bl_parent_id = "INT_MOCAP_PT_capture"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = text.TAB
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the options."""
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        layout.enabled = jobs.state.current is None
+        settings = context.window_manager.int_mocap
+        layout.prop(settings, "quality")
+        layout.prop(settings, "person")
+        if settings.person == "number":
+            layout.prop(settings, "person_number")
+        layout.prop(settings, "smooth", slider=True)
+        layout.prop(settings, "use_trim")
+        if settings.use_trim:
+            layout.prop(settings, "start")
+            layout.prop(settings, "end")
+        layout.prop(settings, "body")
+
+
+class INT_MOCAP_PT_export(bpy.types.Panel):
+    """Export the take."""
+
+    bl_idname = "INT_MOCAP_PT_export"
+    bl_label = "Export"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = text.TAB
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the exports."""
+        self.layout.operator(INT_MOCAP_OT_export_fbx.bl_idname, icon="EXPORT")
+
+
+CLASSES = (INT_MOCAP_PT_capture, INT_MOCAP_PT_options, INT_MOCAP_PT_export)

@@ -1,0 +1,42 @@
+"""Registering with Blender, and leaving nothing behind."""
+
+from __future__ import annotations
+
+import atexit
+
+import bpy
+
+from . import jobs, operators, panels, preferences, properties
+
+_CLASSES = (*preferences.CLASSES, *properties.CLASSES, *operators.CLASSES, *panels.CLASSES)
+
+
+def register() -> None:
+    """Make the add-on's classes known; may be repeated."""
+    unregister()
+    for cls in _CLASSES:
+        bpy.utils.register_class(cls)
+    properties.register()
+    bpy.app.handlers.load_pre.append(_before_load)
+    atexit.register(jobs.stop)
+
+
+def unregister() -> None:
+    """Take everything back: processes, timers, handlers, properties, classes."""
+    jobs.stop()
+    atexit.unregister(jobs.stop)
+    if _before_load in bpy.app.handlers.load_pre:
+        bpy.app.handlers.load_pre.remove(_before_load)
+    if hasattr(bpy.types.WindowManager, "int_mocap"):
+        properties.unregister()
+    for cls in reversed(_CLASSES):
+        if cls.is_registered:
+            bpy.utils.unregister_class(cls)
+
+
+@bpy.app.handlers.persistent
+def _before_load(*_: object) -> None:
+    """Another file is about to be opened: what runs was for this one."""
+    if jobs.state.current is not None:
+        jobs.state.current.rigs.clear()  # the file takes them with it
+        jobs.cancel()

@@ -1,0 +1,19 @@
+"""The words of the interface, in one place."""
+
+TAB = "INT Mocap"
+
+STAGES = {
+    "starting": "Starting the inference process",
+    "people": "Finding people",
+    "motion": "Fitting the motion",
+    "image": "Reading the pictures",
+    "building": "Building the rig",
+    "cancelling": "Stopping",
+}
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person reads them."""
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
+    return f"{int(seconds // 60)} min {int(seconds % 60)} s"
