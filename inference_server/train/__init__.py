@@ -1,0 +1,1 @@
+"""Training: data, losses, the trainer, and the files that ship because of it."""

@@ -1,0 +1,1 @@
+"""Motion capture from free archives as joint rotations of the SMPL skeleton."""
