@@ -69,5 +69,3 @@ def landmark_inputs(
     step = np.diff(track.time, prepend=track.time[:1])
     place = np.stack([middle[:, 0], middle[:, 1], np.log(distance), np.minimum(step, 1.0)], axis=-1)
     return LandmarkInputs(features.astype(np.float32), rotations, joints, place.astype(np.float32), turn)
-
-

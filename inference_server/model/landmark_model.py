@@ -25,9 +25,9 @@ LANDMARK_CONFIG = IntConfig(
     temporal_depth=2,
     temporal_heads=6,
     temporal_hidden=768,
-    temporal_length=32,
+    temporal_length=16,
 )
-CLIP_RATE = 15.0  # frames per second that a clip's frames stand apart
+CLIP_RATE = 12.0  # frames per second that a clip's frames stand apart
 FEET = (JOINT_INDEX["left_ankle"], JOINT_INDEX["right_ankle"])
 IDENTITY_6D = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 PLACE_SIZE = 4
