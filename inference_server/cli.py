@@ -1,4 +1,4 @@
-"""The command line: capture, people, body, evaluate, doctor, serve.
+"""The command line: capture, people, body, picture, evaluate, doctor, serve.
 
 Exit codes: 0 done; 2 wrong arguments; others as `int_blender_addon/core/errors.py` numbers them.
 """
@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from int_blender_addon.core.errors import CancelledError, MocapError
+from int_blender_addon.core.errors import CancelledError, InferenceMissingError, MocapError
 
 from . import __version__
 
@@ -70,6 +70,12 @@ def _parser() -> argparse.ArgumentParser:
     command = _command(commands, "body", _body, "write the rest body of a take, for Blender to build")
     command.add_argument("take", type=Path)
     command.add_argument("--out", type=Path, required=True)
+
+    command = _command(commands, "picture", _picture, "draw moments of a take over its video")
+    command.add_argument("video", type=Path)
+    command.add_argument("--take", type=Path, required=True)
+    command.add_argument("--out", type=Path, required=True, help="the picture to write (.png)")
+    command.add_argument("--moments", type=int, default=6)
 
     command = _command(commands, "evaluate", None, "score takes")
     kinds = command.add_subparsers(required=True, metavar="WHAT")
@@ -173,7 +179,15 @@ def _evaluate_joints(options: argparse.Namespace) -> int:
 def _doctor(options: argparse.Namespace) -> int:
     from .doctor import report
 
-    print(report())
+    text, fine = report()
+    print(text)
+    return 0 if fine else InferenceMissingError.exit_code
+
+
+def _picture(options: argparse.Namespace) -> int:
+    from .picture import draw_sheet
+
+    print(draw_sheet(options.video, options.take, options.out, options.moments))
     return 0
 
 

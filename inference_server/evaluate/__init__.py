@@ -1,0 +1,1 @@
+"""Scores that can be trusted: the definitions of the literature, with everything left out said."""
