@@ -46,8 +46,8 @@ class FitSettings:
     picture: float = 0.030  # metres at the person
     world_across: float = 0.06  # metres
     world_depth: float = 0.14  # metres
-    prior: float = 1.6  # how many spreads of the prior count as one
-    joint_acceleration: float = 6.0  # m/s^2
+    prior: float = 1.1  # how many spreads of the prior count as one
+    joint_acceleration: float = 8.4  # m/s^2
     turn_acceleration: float = 45.0  # rad/s^2
     depth_acceleration: float = 2.0  # m/s^2, the pelvis along the view
     shape: float = 0.05  # weight of the shape prior per frame

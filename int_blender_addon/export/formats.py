@@ -78,6 +78,7 @@ def export_blend(armature: bpy.types.Object, path: Path) -> None:
     """A copy of the open file as .blend, its frame range that of the take. Raises as `export_fbx`."""
     with _prepared(armature), _written(path) as temporary:
         bpy.context.scene.frame_set(bpy.context.scene.frame_start)
+        temporary.unlink()  # else Blender keeps what it writes over as a backup
         bpy.ops.wm.save_as_mainfile(filepath=str(temporary), copy=True, check_existing=False, compress=True)
 
 
