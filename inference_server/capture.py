@@ -18,7 +18,13 @@ from pathlib import Path
 import numpy as np
 
 from int_blender_addon.core.body import BodyModel
-from int_blender_addon.core.errors import ArgumentsError, CancelledError, MocapError
+from int_blender_addon.core.errors import (
+    ArgumentsError,
+    CancelledError,
+    DiskFullError,
+    MocapError,
+    OutputUnwritableError,
+)
 from int_blender_addon.core.files import check_writable, save_npz
 from int_blender_addon.core.motion import save_motion
 
@@ -117,12 +123,12 @@ def capture(options: CaptureOptions, listener: Listener | None = None) -> list[T
     work = options.out.with_name(options.out.name + ".partial")
     try:
         takes = _capture(options, info, body, work, listener)
-    except CancelledError:
-        shutil.rmtree(work, ignore_errors=True)
+    except (DiskFullError, OutputUnwritableError):
+        if not _landmarks_path(work).exists():  # what was found costs most, and serves a second run
+            shutil.rmtree(work, ignore_errors=True)
         raise
     except MocapError:
-        if not _landmarks_path(work).exists():
-            shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)
         raise
     shutil.rmtree(work, ignore_errors=True)
     return takes

@@ -30,7 +30,9 @@ def serve() -> int:
     out = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     sys.stdout = sys.stderr
-    return Server(sys.stdin.buffer, out).run()
+    code = Server(sys.stdin.buffer, out).run()
+    sys.stderr.flush()
+    os._exit(code)  # the reader still waits on stdin, and Python would abort over that on its way out
 
 
 class Server:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +30,9 @@ class Network:
 
     def __init__(self, path: Path, threads: int) -> None:
         try:
-            self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
-            self._interpreter.allocate_tensors()
+            with _without_greeting():
+                self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+                self._interpreter.allocate_tensors()
         except (OSError, ValueError, RuntimeError) as error:
             raise ModelFileError(f"The network {path.name} can not be loaded: {error}.") from error
         self._input = self._interpreter.get_input_details()[0]["index"]
@@ -37,6 +43,27 @@ class Network:
         self._interpreter.set_tensor(self._input, values)
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index) for index in self._outputs]
+
+
+_GREETING = b"INFO: Created TensorFlow Lite XNNPACK delegate"
+_loading = threading.Lock()
+
+
+@contextlib.contextmanager
+def _without_greeting() -> Iterator[None]:
+    """LiteRT says hello on file descriptor 2, past any logging; everything else that it says is passed on."""
+    with _loading, tempfile.TemporaryFile() as said:
+        real = os.dup(2)
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(real, 2)
+            os.close(real)
+            said.seek(0)
+            for line in said:
+                if not line.startswith(_GREETING):
+                    os.write(2, line)
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:

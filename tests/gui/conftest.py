@@ -78,10 +78,10 @@ class Window:
         }
         self._commands = 0
         self.log = (folder / "blender.log").open("w")
+        script = str(Path(__file__).with_name("drive.py"))
+        files = [str(path) for path in (self.status_file, self.commands_file, video)]
         self.process = subprocess.Popen(
-            [blender, "--window-geometry", "0", "0", str(SIZE[0]), str(SIZE[1]), "--python"]
-            + [str(Path(__file__).with_name("drive.py")), "--"]
-            + [str(self.status_file), str(self.commands_file), str(video)],
+            [blender, "--window-geometry", "0", "0", str(SIZE[0]), str(SIZE[1]), "--python", script, "--", *files],
             env=self.environment,
             stdout=self.log,
             stderr=subprocess.STDOUT,

@@ -32,7 +32,7 @@ def view3d():
 
 
 def status() -> dict:
-    window, area, region = view3d()
+    window, _, region = view3d()
     state = jobs().state if jobs() else None
     job = state.current if state else None
     rigs = [o for o in bpy.data.objects if o.type == "ARMATURE"]
