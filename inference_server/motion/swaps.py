@@ -78,7 +78,8 @@ def _jumps(features: np.ndarray, pairs: np.ndarray, visibility: np.ndarray) -> t
     """(N-1,) mean jump in metres if the names are kept, and if they are exchanged, between neighbours in time."""
     left, right = features[:, pairs[:, 0]], features[:, pairs[:, 1]]
     seen = 0.1 + np.minimum(visibility[:, pairs[:, 0]], visibility[:, pairs[:, 1]])
-    weight = np.minimum(seen[1:], seen[:-1])
+    apart = np.linalg.norm(left - right, axis=-1).mean(axis=0)  # pairs that are close together tell little
+    weight = np.minimum(seen[1:], seen[:-1]) * apart
 
     def mean(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         distance = np.linalg.norm(a[0] - a[1], axis=-1) + np.linalg.norm(b[0] - b[1], axis=-1)
