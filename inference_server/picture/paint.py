@@ -5,8 +5,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from int_blender_addon.core.body import RestBody
-
 from ..motion.camera import project
 
 LIGHT = np.array([-0.3, -0.6, -0.75])  # towards it, camera axes
@@ -17,25 +15,38 @@ SUBPIXEL_BITS = 4
 
 
 def paint_body(
-    image: np.ndarray, vertices: np.ndarray, body: RestBody, K: np.ndarray, color: tuple[int, int, int]
+    image: np.ndarray,
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    K: np.ndarray,
+    color: tuple[int, int, int] | np.ndarray,
+    light: np.ndarray = LIGHT,
 ) -> np.ndarray:
-    """A copy of an RGB picture (H, W, 3) with a body's vertices (V, 3), camera space, painted over it."""
+    """A copy of an RGB picture (H, W, 3) with a body painted over it.
+
+    Args:
+        image: What is behind.
+        vertices: (V, 3) camera space.
+        faces: (F, 3 or 4).
+        K: The camera's matrix.
+        color: Of the body, or of each face (F, 3).
+        light: (3,) direction towards the light, camera axes.
+    """
     painted = image.copy()
-    faces = body.faces
     corners = vertices[faces]  # (F, 3 or 4, 3)
     last = corners[:, -1]
     normals = np.cross(corners[:, 2] - corners[:, 0], last - corners[:, 1])
     normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
     centres = corners.mean(axis=1)
     visible = ((normals * centres).sum(axis=1) < 0) & (corners[..., 2].min(axis=1) > NEAREST)
-    shade = DARKEST + BRIGHTNESS * np.clip(normals @ LIGHT, 0.0, 1.0)
+    shade = DARKEST + BRIGHTNESS * np.clip(normals @ light, 0.0, 1.0)
     pixels = np.round(project(vertices, K) * 2**SUBPIXEL_BITS)
     reach = 4 * 2**SUBPIXEL_BITS * max(image.shape[:2])
     pixels = np.clip(np.nan_to_num(pixels), -reach, reach).astype(np.int32)
+    tones = np.clip(np.broadcast_to(np.asarray(color, float), (len(faces), 3)) * shade[:, None], 0, 255).tolist()
     order = np.flatnonzero(visible)
     for face in order[np.argsort(-centres[order, 2])]:
-        tone = [float(shade[face] * channel) for channel in color]
-        cv2.fillConvexPoly(painted, pixels[faces[face]], tone, cv2.LINE_AA, SUBPIXEL_BITS)
+        cv2.fillConvexPoly(painted, pixels[faces[face]], tones[face], cv2.LINE_AA, SUBPIXEL_BITS)
     return painted
 
 

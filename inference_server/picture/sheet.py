@@ -48,10 +48,10 @@ def draw_sheet(video: Path, take: Path, out: Path, moments: int = 6, height: int
             continue
         to_camera = motion.world_to_camera[row] if motion.world_to_camera.ndim == 3 else motion.world_to_camera
         vertices = body.skin(rotations[row], motion.trans[row]) @ to_camera[:3, :3].T + to_camera[:3, 3]
-        over = paint_body(frame.image, vertices, body, motion.K, COLOR)
+        over = paint_body(frame.image, vertices, body.faces, motion.K, COLOR)
         mixed = cv2.addWeighted(frame.image, 1 - OPACITY, over, OPACITY, 0)
         empty = np.full_like(frame.image, BACKGROUND)
-        side = paint_body(empty, seen_from_side(vertices, 90.0), body, motion.K, COLOR)
+        side = paint_body(empty, seen_from_side(vertices, 90.0), body.faces, motion.K, COLOR)
         strip = np.hstack([frame.image, mixed, side])
         scale = height / strip.shape[0]
         tiles.append(cv2.resize(strip, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
