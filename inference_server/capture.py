@@ -30,6 +30,7 @@ from int_blender_addon.core.motion import save_motion
 
 from . import __version__
 from .body import load_body
+from .motion.bias import LandmarkBias
 from .motion.estimate import finish
 from .motion.windows import QUALITIES, WindowedFit
 from .people.choose import choose_person
@@ -213,7 +214,8 @@ class LeadingFit:
     def _new(self) -> WindowedFit:
         lens = self.options.lens
         focal = None if lens is None else lens / FULL_FRAME_MM * max(self.info.size)
-        return WindowedFit(self.info.size, self.body, QUALITIES[self.options.quality], focal)
+        quality = self.options.quality
+        return WindowedFit(self.info.size, self.body, QUALITIES[quality], focal, bias=LandmarkBias.load(quality))
 
     def _extend(self, track: LandmarkTrack, final: bool, share: tuple[int, int]) -> None:
         if not np.array_equal(track.frame_index[: len(self._used)], self._used):

@@ -16,6 +16,7 @@ from int_blender_addon.core.smoothing import gaussian_smooth, smooth_quaternions
 
 from ..people.landmarks import LandmarkTrack
 from . import world
+from .bias import LandmarkBias
 from .camera import camera_matrix
 from .fit import FitSettings, Pose
 from .kinematics import pose
@@ -34,6 +35,7 @@ def estimate_motion(
     focal: float | None = None,
     smooth: float = 0.5,
     settings: FitSettings | None = None,
+    bias: LandmarkBias | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Motion:
@@ -48,6 +50,7 @@ def estimate_motion(
         focal: Focal length in pixels if the lens is known; estimated near a usual one if not.
         smooth: 0 to 1, Gaussian smoothing after the fit.
         settings: Spreads of the fit's terms.
+        bias: What the landmarker's 3D usually gets wrong.
         on_progress: Called with frames done and frames in all.
         cancelled: Asked between windows.
 
@@ -64,7 +67,7 @@ def estimate_motion(
         if cancelled is not None and cancelled():
             raise CancelledError("The capture was cancelled.")
 
-    fit = WindowedFit(image_size, body, QUALITIES[quality], focal, settings)
+    fit = WindowedFit(image_size, body, QUALITIES[quality], focal, settings, bias)
     fit.extend(track, final=True, on_window=on_window)
     return finish(fit.state(), track, image_size, fps, body, smooth)
 

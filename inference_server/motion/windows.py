@@ -23,6 +23,7 @@ from int_blender_addon.core.smoothing import gaussian_smooth
 
 from ..people.landmarks import LandmarkTrack
 from . import ik, swaps
+from .bias import LandmarkBias
 from .camera import camera_matrix, default_focal, locate
 from .fit import HIPS, Evidence, Fit, FitSettings, Pose
 from .kinematics import Figure, LandmarkPoints, pose
@@ -59,6 +60,7 @@ class WindowedFit:
         quality: How long the fit may work.
         focal: Focal length in pixels if known; estimated near a usual one if None.
         settings: Spreads of the terms.
+        bias: What the landmarker's 3D usually gets wrong; nothing is taken off if None.
     """
 
     def __init__(
@@ -68,7 +70,9 @@ class WindowedFit:
         quality: Quality,
         focal: float | None = None,
         settings: FitSettings | None = None,
+        bias: LandmarkBias | None = None,
     ) -> None:
+        self.bias = bias
         self.image_size = image_size
         self.quality = quality
         self.focal = focal
@@ -106,7 +110,10 @@ class WindowedFit:
         held = min(2, self.done)
         fresh = track.select(slice(self.done - held, None))
         swapped = swaps.find_swaps(fresh)
-        evidence = gather_evidence(swaps.undo_swaps(fresh, swapped), swapped, self.image_size)
+        repaired = swaps.undo_swaps(fresh, swapped)
+        if self.bias is not None:
+            repaired.world = self.bias.corrected(repaired.world)
+        evidence = gather_evidence(repaired, swapped, self.image_size)
         start = initial_pose(evidence, self.figure, self._lens, self.image_size)
         if not self._shape_known:
             start = _fit_shape(evidence, start, self.prior, self.settings, None if self.focal else self._lens)

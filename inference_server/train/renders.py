@@ -98,6 +98,7 @@ def main() -> None:
             "image_size": scene.image_size,
             "rotations": scene.rotations[0],
             "betas": scene.betas,
+            "root": scene.root[0],
         }
         for quality, landmarker in landmarkers.items():
             seen = landmarker(image, region)
