@@ -28,9 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(error)
         return error.exit_code
     except KeyboardInterrupt:
-        error = CancelledError("Stopped.")
-        _complain(error)
-        return error.exit_code
+        stopped = CancelledError("Stopped.")
+        _complain(stopped)
+        return stopped.exit_code
     except Exception as error:  # the last net: a sentence for the person, the rest for the report
         traceback.print_exc()
         wrapped = MocapError(f"Something unforeseen happened: {error!r}.")

@@ -23,8 +23,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from golden import fill_rule  # noqa: E402
+
 from inference_server.body.smpl_layer import SmplLayer  # noqa: E402
-from inference_server.model.int_model import IntConfig, IntModel, rot6d_to_matrix  # noqa: E402
+from inference_server.model.int_model import IntModel, rot6d_to_matrix  # noqa: E402
 from inference_server.model.weak_camera import project_to_crop  # noqa: E402
 from inference_server.weights.authors import AuthorsCheckpoint, from_state_dict  # noqa: E402
 from int_blender_addon.core.body import model_from_arrays  # noqa: E402
@@ -106,9 +107,8 @@ def checkpoint_of(golden: Golden, variant: str) -> AuthorsCheckpoint:
     for key, shape, _ in entries:
         if key.startswith("smpl.") or key in left_out or (key == "temporal_pos_embedding" and not length):
             continue
-        if key == "temporal_pos_embedding":
-            shape = [1, length, shape[-1]]
-        state[key] = torch.from_numpy(fill_rule.tensor_for(key, shape, golden.seed("weight"))).double()
+        size = [1, length, shape[-1]] if key == "temporal_pos_embedding" else shape
+        state[key] = torch.from_numpy(fill_rule.tensor_for(key, size, golden.seed("weight"))).double()
     return from_state_dict(state)
 
 

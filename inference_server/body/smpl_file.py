@@ -107,7 +107,7 @@ class _SmplUnpickler(pickle.Unpickler):
             )
         if module.startswith("scipy.sparse") and name in _SPARSE:
             return _SPARSE[name]
-        if module.split(".")[0] == "chumpy":
+        if module.partition(".")[0] == "chumpy":
             return ChumpyValue
         if (module, name) in _PLAIN:
             return super().find_class(module, name)

@@ -30,6 +30,13 @@ class SmplLayer(nn.Module):
         extra_regressor: (9, V) the joints that SPIN adds; without it the layer has no 49 joints.
     """
 
+    v_template: Tensor
+    shapedirs: Tensor
+    J_regressor: Tensor
+    weights: Tensor
+    posedirs: Tensor
+    extra_regressor: Tensor
+
     def __init__(self, body: BodyModel, extra_regressor: np.ndarray | None = None) -> None:
         super().__init__()
 

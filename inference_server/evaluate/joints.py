@@ -58,7 +58,7 @@ class Pairs:
     @property
     def rooted(self) -> np.ndarray:
         """(T,) frames in which both hips are known."""
-        return self.known[:, self.hips].all(axis=1)
+        return np.asarray(self.known[:, self.hips].all(axis=1))
 
 
 def evaluate_files(
@@ -239,7 +239,7 @@ def _in_picture(pairs: Pairs, pred: Mapping[str, Any], ref: Mapping[str, Any]) -
     true = _project(pairs.true, K, lens)
     errors = np.where(pairs.trusted, _distance(pixels, true), np.nan)[:, :n]
     height = np.nanmax(true[..., 1], axis=1) - np.nanmin(true[..., 1], axis=1)
-    scores = {
+    scores: dict[str, Any] = {
         "reproj_px": round(float(np.nanmean(errors)), 3),
         "reproj_px_median": round(float(np.nanmedian(errors)), 3),
         "reproj_pct_of_body_height_px": round(float(np.nanmean(errors / height[:, None])) * 100, 3),

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 STANDARDIZE_EPS = 1e-5
-HYBRID_LAYERS = (3, 4, 9)
+HYBRID_LAYERS = [3, 4, 9]
 
 
 class HybridPatches(nn.Module):
@@ -34,7 +34,7 @@ class HybridPatches(nn.Module):
             norm_layer=partial(GroupNormAct, num_groups=32),
         )
         self.backbone.norm = nn.Identity()
-        self.backbone.head = nn.Identity()
+        self.backbone.head = nn.Identity()  # type: ignore[assignment]
         self.proj = nn.Conv2d(self.backbone.num_features, width, kernel_size=1)
 
     def forward(self, images: Tensor) -> Tensor:

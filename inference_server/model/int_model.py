@@ -171,17 +171,15 @@ class TemporalTransformer(nn.Module):
 
     def sequences(self, joints: Tensor) -> Tensor:
         """What the blocks see: (B * 24, T, d), or (B, T, d) for the whole pose, positions added."""
-        if self.whole_pose:
-            x = self.squeeze(joints).flatten(2)
-        else:
-            x = joints.transpose(1, 2).flatten(0, 1)
-        return x if self.position is None else x + self.positions(joints.shape[1])
+        x = self.squeeze(joints).flatten(2) if self.whole_pose else joints.transpose(1, 2).flatten(0, 1)
+        return x if self.position is None else x + self.positions(self.position, joints.shape[1])
 
-    def positions(self, frames: int) -> Tensor:
+    @staticmethod
+    def positions(stored: Tensor, frames: int) -> Tensor:
         """(1, T, d) the stored embedding, interpolated; the parameter itself is never changed."""
-        if frames == self.position.shape[1]:
-            return self.position
-        stretched = F.interpolate(self.position.transpose(1, 2), size=frames, mode="linear", align_corners=False)
+        if frames == stored.shape[1]:
+            return stored
+        stretched = F.interpolate(stored.transpose(1, 2), size=frames, mode="linear", align_corners=False)
         return stretched.transpose(1, 2)
 
     def _back(self, x: Tensor, joints: Tensor) -> Tensor:

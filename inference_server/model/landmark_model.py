@@ -66,7 +66,7 @@ class LandmarkModel(nn.Module):
     def _initialize(self) -> None:
         for parameter in (self.int.joint_tokens, self.int.shape_token, self.int.camera_token):
             nn.init.normal_(parameter, std=0.02)
-        if self.int.config.temporal_length and self.int.config.temporal != "none":
+        if self.int.config.temporal != "none" and self.int.temporal.position is not None:
             nn.init.normal_(self.int.temporal.position, std=0.02)
         for head in (self.int.joint_head, self.int.shape_head, self.int.camera_head):
             nn.init.normal_(head.weight, std=1e-3)

@@ -39,7 +39,7 @@ def load_landmark_model(path: Path = LANDMARK_WEIGHTS) -> LandmarkModel:
     try:
         with safe_open(str(path), framework="pt") as file:
             header = file.metadata() or {}
-            state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118: not a dict
+            state = {key: file.get_tensor(key).float() for key in list(file.keys())}
         model = LandmarkModel(IntConfig(**json.loads(header["config"])), json.loads(header["with_ik"]))
         model.load_state_dict(state)
     except FileNotFoundError as error:

@@ -2,7 +2,8 @@
 
 Upright people lean towards where they face, faces lie far too far forward, ankles too deep: the networks learned from
 annotations that say so. The error of each landmark is linear in a few numbers that the landmarks themselves tell:
-where the trunk faces and leans.
+where the trunk faces and leans. (How the limbs point explains more of the errors on renders, but that much of a
+render's error need not be a video's.)
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ HIPS = (LANDMARK_INDEX["left_hip"], LANDMARK_INDEX["right_hip"])
 
 @dataclass
 class LandmarkBias:
-    """The mean error of each landmark as a linear map of `trunk_features`."""
+    """The mean error of each landmark as a linear map of `pose_features`."""
 
     weights: np.ndarray  # (F, 33, 3) metres, axes of a camera that looks at the person
 
@@ -35,10 +36,10 @@ class LandmarkBias:
 
     def corrected(self, world: np.ndarray) -> np.ndarray:
         """The landmarker's 3D (N, 33, 3), hip-centred, without what it usually gets wrong."""
-        return world - np.einsum("nf,flc->nlc", trunk_features(world), self.weights)
+        return world - np.einsum("nf,flc->nlc", pose_features(world), self.weights)
 
 
-def trunk_features(world: np.ndarray) -> np.ndarray:
+def pose_features(world: np.ndarray) -> np.ndarray:
     """(N, F) of the landmarker's 3D: one, and where the trunk faces, leans and turns, in camera axes."""
     middle = world[:, HIPS].mean(axis=1)
     up = normalize(world[:, SHOULDERS].mean(axis=1) - middle)

@@ -81,7 +81,7 @@ def _jumps(features: np.ndarray, pairs: np.ndarray, visibility: np.ndarray) -> t
     apart = np.linalg.norm(left - right, axis=-1).mean(axis=0)  # pairs that are close together tell little
     weight = np.minimum(seen[1:], seen[:-1]) * apart
 
-    def mean(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    def mean(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         distance = np.linalg.norm(a[0] - a[1], axis=-1) + np.linalg.norm(b[0] - b[1], axis=-1)
         return (distance * weight).sum(axis=1) / (2 * weight.sum(axis=1))
 

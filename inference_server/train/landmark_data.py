@@ -16,7 +16,7 @@ from ..model.landmark_model import CLIP_RATE, LANDMARK_CONFIG
 from ..motion.kinematics import Figure, LandmarkPoints
 from ..motion.swaps import find_swaps, undo_swaps
 from .mocap.catalog import Clip, mirrored
-from .noise import NoiseLevel, observe
+from .noise import NOISE, NoiseLevel, observe
 from .scenes import Scene, make_scene
 
 SLOW_WINDOWS = 0.2  # share of windows at frame rates below the model's
@@ -24,11 +24,9 @@ SPEEDS = (0.8, 1.25)  # motions are played slower and faster
 MIXED = 0.25  # share of windows with the upper body of another clip
 FLOOR_SHARE = 0.12  # of the windows come from the few hand-keyed clips
 LONGEST_SHARE = 20.0  # seconds beyond which a clip's length doesn't raise its share
-UPPER = [
-    JOINT_INDEX[name]
-    for name in ("spine2", "spine3", "neck", "head")
-    + tuple(f"{side}_{part}" for side in ("left", "right") for part in ("collar", "shoulder", "elbow", "wrist", "hand"))
-]
+SIDES = ("left", "right")
+ARM = ("collar", "shoulder", "elbow", "wrist", "hand")
+UPPER = [JOINT_INDEX[name] for name in ("spine2", "spine3", "neck", "head", *(f"{s}_{p}" for s in SIDES for p in ARM))]
 
 
 class LandmarkWindows(Dataset):
@@ -50,7 +48,7 @@ class LandmarkWindows(Dataset):
         seed: int,
         length: int,
         frames: int = LANDMARK_CONFIG.temporal_length,
-        level: NoiseLevel = NoiseLevel(),
+        level: NoiseLevel = NOISE,
     ) -> None:
         self.clips = [c for c in clips if len(c.root) / c.fps > 0.7]
         self.body, self.seed, self.length, self.frames, self.level = body, seed, length, frames, level

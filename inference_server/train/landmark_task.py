@@ -32,7 +32,7 @@ class LandmarkTask:
         """Weighted sum of `landmark_losses`."""
         predicted = model(batch["features"], batch["ik"], batch["joints"], batch["place"])
         parts = landmark_losses(predicted, batch)
-        total = sum(WEIGHTS[key] * value for key, value in parts.items())
+        total = torch.stack([WEIGHTS[key] * value for key, value in parts.items()]).sum()
         return total, {key: value.detach() for key, value in parts.items()}
 
 

@@ -54,9 +54,10 @@ class NoiseLevel:
     outliers: float = 0.004
 
 
-def observe(
-    scene: Scene, rng: np.random.Generator, level: NoiseLevel = NoiseLevel(), swaps: bool = True
-) -> LandmarkTrack:
+NOISE = NoiseLevel()
+
+
+def observe(scene: Scene, rng: np.random.Generator, level: NoiseLevel = NOISE, swaps: bool = True) -> LandmarkTrack:
     """The scene as the landmarker would report it.
 
     Args:
@@ -187,7 +188,7 @@ def _hidden(scene: Scene, rng: np.random.Generator, level: NoiseLevel) -> np.nda
     seconds = scene.time[-1] - scene.time[0]
     for _ in range(rng.poisson(level.lost_per_second * max(seconds, 0.1))):
         limb, side = rng.choice(list(LIMBS)), rng.choice(["left", "right"])
-        indices = [LANDMARK_INDEX[f"{side}_{n}"] for n in LIMBS[limb]]
+        indices = np.array([LANDMARK_INDEX[f"{side}_{n}"] for n in LIMBS[limb]])
         stretch = _stretch(scene.time, rng, 0.8)
         hidden[np.ix_(stretch, indices)] = np.maximum(hidden[np.ix_(stretch, indices)], rng.uniform(0.5, 1.0))
     return hidden

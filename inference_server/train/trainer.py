@@ -61,7 +61,9 @@ class TrainConfig:
 class Task(Protocol):
     """What a trainer needs to know of what is learned."""
 
-    model: nn.Module
+    @property
+    def model(self) -> nn.Module:
+        """The model."""
 
     def samples(self) -> Dataset:
         """Numbered samples, the same whoever asks."""
@@ -82,7 +84,7 @@ class Trainer:
 
     def __init__(self, task: Task, config: TrainConfig, folder: Path, device: torch.device | None = None) -> None:
         self.task, self.config, self.folder = task, config, folder
-        self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+        self.rank, self.world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
         self.device = device or _own_device()
         if self.world > 1 and not dist.is_initialized():
             dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
@@ -148,7 +150,7 @@ class Trainer:
     def _batches(self, last: int) -> Iterator[dict[str, Tensor]]:
         size, each = self.config.batch * self.world, self.config.batch
         numbers = [
-            range(step * size + self.rank * each, step * size + (self.rank + 1) * each)
+            list(range(step * size + self.rank * each, step * size + (self.rank + 1) * each))
             for step in range(self.step, last)
         ]
         workers = self.config.workers
@@ -215,13 +217,13 @@ class _Board:
         self.count += 1
         if time.monotonic() - self.shown < SECONDS_BETWEEN_LINES and step < last:
             return
-        means = {key: value / self.count for key, value in self.sums.items()}
+        means = {key: total / self.count for key, total in self.sums.items()}
         left = (last - step) * seconds / 60
-        shown = " ".join(f"{key} {value:.4f}" for key, value in means.items())
+        shown = " ".join(f"{key} {mean:.4f}" for key, mean in means.items())
         print(f"step {step}/{last} rate {rate:.2e} {seconds:.2f} s/step {left:.0f} min left | {shown}", flush=True)
         if self.writer is not None:
-            for key, value in means.items():
-                self.writer.add_scalar(key, value, step)
+            for key, mean in means.items():
+                self.writer.add_scalar(key, mean, step)
         self.sums, self.count, self.shown = {}, 0, time.monotonic()
 
     def close(self) -> None:
@@ -232,7 +234,7 @@ class _Board:
 def _own_device() -> torch.device:
     if not torch.cuda.is_available():
         return torch.device("cpu")
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     torch.cuda.set_device(device)
     return device
 

@@ -52,7 +52,7 @@ class RestBody:
 
     def save(self, path: str | Path) -> None:
         """Write as `.npz` without pickle, for Blender to build. Pose correctives do not travel."""
-        arrays = {
+        arrays: dict[str, np.ndarray] = {
             "vertices": self.vertices.astype(np.float32),
             "faces": self.faces.astype(np.int32),
             "weights": self.weights.astype(np.float32),

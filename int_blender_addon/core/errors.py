@@ -181,7 +181,8 @@ class ExportError(MocapError):
     default_hint = "Check the folder, and that the file is not open in another program."
 
 
-ERROR_TYPES: dict[str, type[MocapError]] = {cls.code: cls for cls in (MocapError, *MocapError.__subclasses__())}
+_KINDS: list[type[MocapError]] = [MocapError, *MocapError.__subclasses__()]
+ERROR_TYPES: dict[str, type[MocapError]] = {kind.code: kind for kind in _KINDS}
 
 
 def from_os_error(error: OSError, path: str | Path) -> MocapError:

@@ -45,7 +45,7 @@ def save_npz(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
         DiskFullError, OutputUnwritableError: The file could not be written.
     """
     with replacing(path) as temporary, open(temporary, "wb") as stream:
-        np.savez_compressed(stream, **arrays)
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]  # a false alarm about allow_pickle
         stream.flush()
         os.fsync(stream.fileno())
 

@@ -67,12 +67,12 @@ def read_amc(path: Path, bones: list[AsfBone], fps: float) -> Recording:
         if words[0].isdigit() and len(words) == 1:
             frames.append(np.full((len(bones), 6), np.nan))
             continue
-        bone = index[words[0]]
+        number = index[words[0]]
         values = [float(v) for v in words[1:]]
-        if len(values) != len(bones[bone].freedoms) or not frames:
+        if len(values) != len(bones[number].freedoms) or not frames:
             raise ValueError(f"{path.name}: a line for {words[0]} has {len(values)} numbers")
-        for freedom, value in zip(bones[bone].freedoms, values, strict=True):
-            frames[-1][bone, AXES[freedom[1]] + (3 if freedom[0] == "r" else 0)] = value
+        for freedom, value in zip(bones[number].freedoms, values, strict=True):
+            frames[-1][number, AXES[freedom[1]] + (3 if freedom[0] == "r" else 0)] = value
     channels = np.nan_to_num(np.array(frames))
     local = euler_matrix(np.radians(channels[..., 3:]), "xyz")
     turns = np.empty_like(local)

@@ -52,7 +52,7 @@ def main(folder: str, out: str) -> None:
                 arrays[f"{path.stem}/{key}"] = value
         except (RuntimeError, StopIteration, IndexError) as error:
             print(f"left out {path.name}: {error}", file=sys.stderr)
-    np.savez_compressed(out, **arrays)
+    np.savez_compressed(out, **arrays)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

@@ -66,13 +66,13 @@ def read_archives(folder: Path, body: BodyModel) -> Iterator[MocapClip]:
         subject, trial = path.stem.split("_")[:2]
         recording = read_amc(path, read_asf(next(path.parent.glob("*.asf"))), 120.0)
         yield transfer(recording, BONE_OF["cmu"], body, f"{int(subject):02d}_{int(trial):02d}", "amc")
-    for kind, subject, fps in (("salsa", 60, 60.0), ("indian", 94, 120.0), ("martial", 135, 120.0)):
+    for kind, first, fps in (("salsa", 60, 60.0), ("indian", 94, 120.0), ("martial", 135, 120.0)):
         for path in sorted(folder.rglob(f"{kind}/*.bvh")):
             recording = read_bvh(path)
             recording.fps = fps  # as the archive's readme says; its headers all say 120
             number = int(path.stem)
             late = kind == "salsa" and number > SALSA_COUPLE
-            name = f"{subject + late:02d}_{number - SALSA_COUPLE * late:02d}"
+            name = f"{first + late:02d}_{number - SALSA_COUPLE * late:02d}"
             yield transfer(recording, BONE_OF["poser"], body, name, "bvh")
     yield from _iclone(folder, body)
     for path in sorted(folder.rglob("actions.npz")):
@@ -83,7 +83,9 @@ def _iclone(folder: Path, body: BodyModel) -> Iterator[MocapClip]:
     paths = sorted(path for path in folder.rglob("*.bvh") if "iclone" in str(path.relative_to(folder)).lower())
     recordings = {path: read_bvh(path) for path in paths}
     bones = BONE_OF["iclone"]
-    stands = min(recordings.values(), key=lambda r: _distance_from_t_pose(r, bones), default=None)
+    if not recordings:
+        return
+    stands = min(recordings.values(), key=lambda r: _distance_from_t_pose(r, bones))
     for path, recording in recordings.items():
         subject, trial = path.stem.split("_")[:2]
         told = against_frame(recording, stands, 0)
@@ -116,7 +118,7 @@ def clean(clip: MocapClip, body: BodyModel) -> list[Clip]:
     quaternions = share_twist(matrix_to_quaternion(rotations))
     speed = geodesic_angle(rotations[1:], rotations[:-1]).max(axis=1) * fps
     cuts = [0, *(np.flatnonzero(speed > GLITCH) + 1), len(rotations)]
-    pieces = []
+    pieces: list[Clip] = []
     for begin, end in pairwise(cuts):
         if end - begin < SHORTEST * fps:
             continue
