@@ -26,7 +26,7 @@ def main() -> int:
     import pytest
 
     arguments = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
-    return int(pytest.main(["tests/blender", "-p", "no:cacheprovider", *arguments]))
+    return int(pytest.main(["-p", "no:cacheprovider", *(arguments or ["tests/blender"])]))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import numpy as np
 # A phone's main camera, in video mode, sees about 60 degrees along the picture's long side.
 DEFAULT_FOCAL_PER_LONG_SIDE = 0.87
 FOCAL_LOG_SPREAD = 0.25
+NEAREST = 0.3  # metres
 
 
 def default_focal(image_size: tuple[int, int]) -> float:
@@ -26,6 +27,13 @@ def project(points: np.ndarray, K: np.ndarray) -> np.ndarray:
 
 
 def locate(points: np.ndarray, pixels: np.ndarray, weights: np.ndarray, K: np.ndarray) -> np.ndarray:
+    """Translations (T, 3) as of `solve_translation`, in front of the camera whatever the noise."""
+    found = solve_translation(points, pixels, weights, K)
+    found[:, 2] = np.maximum(found[:, 2], NEAREST)
+    return found
+
+
+def solve_translation(points: np.ndarray, pixels: np.ndarray, weights: np.ndarray, K: np.ndarray) -> np.ndarray:
     """Translations (T, 3) that bring body points (T, N, 3) onto pixels (T, N, 2), by weighted linear least squares.
 
     From u (Z + tz) = f (X + tx) + c (Z + tz), linear in t. Weights (T, N).
@@ -37,8 +45,6 @@ def locate(points: np.ndarray, pixels: np.ndarray, weights: np.ndarray, K: np.nd
     system[..., 2] = -rays
     target = rays * points[..., 2:] - points[..., :2]
     weighted = system * weights[..., None, None]
-    normal = np.einsum("tnai,tnaj->tij", weighted, system) + 1e-9 * np.eye(3)
+    normal = np.einsum("tnai,tnaj->tij", weighted, system) + 1e-12 * np.eye(3)
     right = np.einsum("tnai,tna->ti", weighted, target)
-    found = np.linalg.solve(normal, right[..., None])[..., 0]
-    found[:, 2] = np.maximum(found[:, 2], 0.3)  # in front of the camera, whatever the noise
-    return found
+    return np.linalg.solve(normal, right[..., None])[..., 0]
