@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -32,13 +33,18 @@ from . import __version__
 from .body import load_body
 from .motion.bias import LandmarkBias
 from .motion.estimate import finish
+from .motion.fit import Pose
 from .motion.windows import QUALITIES, WindowedFit
 from .people.choose import choose_person
 from .people.landmarks import LandmarkTrack
 from .people.observe import Observations
 from .video import VideoInfo, open_video
 
+if TYPE_CHECKING:  # torch is not imported where no network of ours runs
+    from .model.int_model import IntModel
+
 LOOK_SECONDS = 4.0  # of video between looks at who leads
+OWN_MODELS = ("auto", "landmarks")
 FULL_FRAME_MM = 36.0  # width of the picture that a lens's 35 mm equivalent speaks of
 
 
@@ -56,11 +62,15 @@ class CaptureOptions:
     end: float | None = None
     smooth: float = 0.5
     device: str = "auto"
+    keyframe: int = 1  # the INT model's image part runs on every so many frames
+    flip: bool = False  # the INT model is asked about the mirrored picture too
     lens: float | None = None  # 35 mm equivalent focal length; estimated if None
 
     def __post_init__(self) -> None:
         if self.quality not in QUALITIES:
             raise ArgumentsError(f"`{self.quality}` is not a quality: use {' or '.join(QUALITIES)}.")
+        if not 1 <= self.keyframe <= 64:
+            raise ArgumentsError(f"--keyframe is from 1 to 64, not {self.keyframe}.")
         if not 0.0 <= self.smooth <= 1.0:
             raise ArgumentsError(f"Smoothing must be from 0 to 1, not {self.smooth}.")
         if self.lens is not None and not 5.0 <= self.lens <= 2000.0:
@@ -137,6 +147,11 @@ def capture(options: CaptureOptions, listener: Listener | None = None) -> list[T
 
 def _capture(options: CaptureOptions, info: VideoInfo, body: BodyModel, work: Path, listener: Listener) -> list[Take]:
     leading = LeadingFit(options, info, body, work, listener)
+    checkpoint = None
+    if options.model not in OWN_MODELS:
+        from .weights.store import load_model
+
+        checkpoint = load_model(Path(options.model))
     with ThreadPoolExecutor(1) as fitter:
         tracks = _restored(options, work)
         if tracks is None:
@@ -151,10 +166,41 @@ def _capture(options: CaptureOptions, info: VideoInfo, body: BodyModel, work: Pa
             if options.person == "all":
                 path = path.with_name(f"{path.stem}_person{track.person_id}.npz")
             state = fitter.submit(leading.complete, track, (number, len(wanted))).result()
+            if checkpoint is not None:
+                state = _by_checkpoint(options, checkpoint, track, state, info, body, listener)
             motion = finish(state, track, info.size, info.fps, body, options.smooth)
+            motion.model = "landmarks" if checkpoint is None else Path(options.model).name
             save_motion(path, motion)
             takes.append(Take(path, track.person_id, len(motion)))
     return takes
+
+
+def _by_checkpoint(
+    options: CaptureOptions,
+    checkpoint: IntModel,
+    track: LandmarkTrack,
+    fitted: Pose,
+    info: VideoInfo,
+    body: BodyModel,
+    listener: Listener,
+) -> Pose:
+    """The INT model's pose of a track; shape and lens are the fit's where the body is not SMPL's."""
+    from .model.video import IntCapture
+
+    network = IntCapture(
+        checkpoint,
+        options.device,
+        options.keyframe,
+        options.flip,
+        on_progress=lambda done, total: listener.progress("INT", done, total),
+        cancelled=listener.cancelled,
+    )
+    said = network.poses(options.video, track)
+    betas = said.betas
+    if body.name == "free":
+        listener.log("Without an SMPL file the shape is estimated from the landmarks, not from the model's betas.")
+        betas = fitted.figure.betas
+    return said.pose(body, betas, fitted.focal, info.size)
 
 
 def _observe(

@@ -61,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--smooth", type=float, default=0.5, help="0 to 1")
     command.add_argument("--lens", type=float, help="35 mm equivalent focal length, if known")
     command.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    command.add_argument("--keyframe", type=int, default=1, help="an INT checkpoint looks at every so many frames")
+    command.add_argument("--flip", action="store_true", help="an INT checkpoint looks at mirrored frames too")
 
     command = _command(commands, "people", _people, "list the people in a video")
     command.add_argument("video", type=Path)
@@ -102,7 +104,21 @@ def _command(commands, name: str, run: Callable[[argparse.Namespace], int] | Non
 def _capture(options: argparse.Namespace) -> int:
     from .capture import CaptureOptions, Listener, capture
 
-    names = ("video", "out", "model", "quality", "body", "person", "start", "end", "smooth", "device", "lens")
+    names = (
+        "video",
+        "out",
+        "model",
+        "quality",
+        "body",
+        "person",
+        "start",
+        "end",
+        "smooth",
+        "device",
+        "lens",
+        "keyframe",
+        "flip",
+    )
     wanted = CaptureOptions(**{name: getattr(options, name) for name in names})
     stop = []
     signal.signal(signal.SIGINT, lambda *_: stop.append(True))
