@@ -42,6 +42,8 @@ from .video import VideoInfo, open_video
 
 if TYPE_CHECKING:  # torch is not imported where no network of ours runs
     from .model.int_model import IntModel
+    from .model.landmark_reader import LandmarkReader, Reading
+    from .motion.kinematics import Figure
 
 LOOK_SECONDS = 4.0  # of video between looks at who leads
 OWN_MODELS = ("auto", "landmarks")
@@ -231,6 +233,21 @@ def _idle(running: Future | None) -> bool:
     return False
 
 
+class _Reader:
+    """The landmark model, loaded when it is first asked: torch takes its time."""
+
+    def __init__(self) -> None:
+        self._reader: LandmarkReader | None = None
+
+    def read(self, track: LandmarkTrack, center: np.ndarray, focal: float, figure: Figure) -> Reading:
+        """What the model says of a track."""
+        if self._reader is None:
+            from .model.landmark_reader import LandmarkReader
+
+            self._reader = LandmarkReader()
+        return self._reader.read(track, center, focal, figure)
+
+
 class LeadingFit:
     """The fit of the person who leads so far; it starts anew when another person, or another past, turns up."""
 
@@ -238,6 +255,7 @@ class LeadingFit:
         self, options: CaptureOptions, info: VideoInfo, body: BodyModel, work: Path, listener: Listener
     ) -> None:
         self.options, self.info, self.body, self.work, self.listener = options, info, body, work, listener
+        self._bias, self._reader = LandmarkBias.load(options.quality), _Reader()
         self._fit = self._new()
         self._used = np.zeros(0, np.int64)  # frame numbers that the fit has settled
         self._written = 0
@@ -260,8 +278,8 @@ class LeadingFit:
     def _new(self) -> WindowedFit:
         lens = self.options.lens
         focal = None if lens is None else lens / FULL_FRAME_MM * max(self.info.size)
-        quality = self.options.quality
-        return WindowedFit(self.info.size, self.body, QUALITIES[quality], focal, bias=LandmarkBias.load(quality))
+        quality = QUALITIES[self.options.quality]
+        return WindowedFit(self.info.size, self.body, quality, focal, bias=self._bias, reader=self._reader)
 
     def _extend(self, track: LandmarkTrack, final: bool, share: tuple[int, int]) -> None:
         if not np.array_equal(track.frame_index[: len(self._used)], self._used):

@@ -20,7 +20,7 @@ from .bias import LandmarkBias
 from .camera import camera_matrix
 from .fit import FitSettings, Pose
 from .kinematics import pose
-from .windows import QUALITIES, WindowedFit
+from .windows import QUALITIES, Reader, WindowedFit
 
 FEWEST_FRAMES = 5
 SMOOTHING_SPREAD = 0.04  # seconds at full smoothing
@@ -36,6 +36,7 @@ def estimate_motion(
     smooth: float = 0.5,
     settings: FitSettings | None = None,
     bias: LandmarkBias | None = None,
+    reader: Reader | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Motion:
@@ -51,6 +52,7 @@ def estimate_motion(
         smooth: 0 to 1, Gaussian smoothing after the fit.
         settings: Spreads of the fit's terms.
         bias: What the landmarker's 3D usually gets wrong.
+        reader: A model that tells rotations from landmarks.
         on_progress: Called with frames done and frames in all.
         cancelled: Asked between windows.
 
@@ -67,7 +69,7 @@ def estimate_motion(
         if cancelled is not None and cancelled():
             raise CancelledError("The capture was cancelled.")
 
-    fit = WindowedFit(image_size, body, QUALITIES[quality], focal, settings, bias)
+    fit = WindowedFit(image_size, body, QUALITIES[quality], focal, settings, bias, reader)
     fit.extend(track, final=True, on_window=on_window)
     return finish(fit.state(), track, image_size, fps, body, smooth)
 

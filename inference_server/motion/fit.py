@@ -4,6 +4,7 @@ A maximum-a-posteriori estimate by Levenberg-Marquardt with robust (Cauchy) weig
   - reprojection of the 33 landmarks, in metres at the person, weighted by visibility;
   - the landmarker's own 3D, relative to its hips, its depth trusted less;
   - a Gaussian pose prior from motion capture;
+  - the rotations that the landmark model told, each as sure as the model is of it;
   - accelerations of joints, of local rotations and of the pelvis's depth.
 Terms are weighted by the time that a frame stands for, so the frame rate of the video does not matter.
 The normal matrix is banded (a frame meets only its two neighbours on either side), bordered by shape and lens.
@@ -50,6 +51,7 @@ class FitSettings:
     joint_acceleration: float = 8.4  # m/s^2
     turn_acceleration: float = 45.0  # rad/s^2
     depth_acceleration: float = 2.0  # m/s^2, the pelvis along the view
+    told: float = 0.7  # how many times the spread that the landmark model tells counts as one
     shape: float = 0.05  # weight of the shape prior per frame
     outlier: float = 2.0  # residuals beyond so many spreads lose their pull
 
@@ -65,6 +67,8 @@ class Evidence:
     world_weight: np.ndarray  # (T, 33) 0 to 1
     metres_per_pixel: np.ndarray  # (T,) at the person
     center: np.ndarray  # (2,) principal point
+    told: np.ndarray | None = None  # (T, 24, 3, 3) local rotations that a model told, the root's in camera space
+    told_spread: np.ndarray | None = None  # (T, 24) radians: how sure it is
 
     def select(self, frames: np.ndarray | slice) -> Evidence:
         """The evidence of some frames."""
@@ -76,6 +80,8 @@ class Evidence:
             self.world_weight[frames],
             self.metres_per_pixel[frames],
             self.center,
+            None if self.told is None else self.told[frames],
+            None if self.told_spread is None else self.told_spread[frames],
         )
 
 
@@ -196,6 +202,14 @@ class Fit:
         depth = _difference(c, state.root[:, 2]) / settings.depth_acceleration
         return joints, turns, depth
 
+    def _told_residual(self, state: Pose) -> np.ndarray:
+        """(T, 24, 3) turns from the told rotations, in their spreads; (T, 0, 3) if nothing was told."""
+        told, spread = self.evidence.told, self.evidence.told_spread
+        if told is None or spread is None:
+            return np.zeros((len(self.evidence.time), 0, 3))
+        turns = matrix_to_axis_angle(np.swapaxes(told, -1, -2) @ state.rotations)
+        return turns / (self.settings.told * spread[..., None])
+
     def _cost(self, state: Pose) -> float:
         posed = state.posed()
         if np.any(posed.points[..., 2] < 0.05):
@@ -206,6 +220,7 @@ class Fit:
         cost = (limit * np.log1p((picture**2).sum(-1) / limit) * evidence.picture_weight * span).sum()
         cost += (limit * np.log1p((world**2).sum(-1) / limit) * evidence.world_weight * span).sum()
         cost += (self.prior.residual(state.rotations) ** 2 * span).sum() / self.settings.prior**2
+        cost += (limit * np.log1p((self._told_residual(state) ** 2).sum(-1) / limit) * span).sum()
         if len(self.stencil):
             joints, turns, depth = self._accelerations(state, posed)
             weight = self.stencil_weight
@@ -273,6 +288,7 @@ class Fit:
             corner_gradient=gradient[:, size:].sum(axis=0),
         )
         self._add_prior(system, state)
+        self._add_told(system, state)
         if len(self.stencil):
             self._add_accelerations(system, state, posed)
         self._add_shape_prior(system, state)
@@ -292,6 +308,18 @@ class Fit:
         turned = np.swapaxes(columns, 1, 2) * weight.astype(_PRODUCTS)[:, None, None]
         system.diagonal[:, 3:ROTATIONS, 3:ROTATIONS] += turned @ columns
         system.gradient[:, 3:ROTATIONS] += (turned @ residual[..., None])[..., 0]
+
+    def _add_told(self, system: _Normal, state: Pose) -> None:
+        residual = self._told_residual(state)
+        if not residual.shape[1]:
+            return
+        assert self.evidence.told_spread is not None
+        # a step turns the residual by itself, nearly: the two rotations are not far apart
+        column = 1.0 / (self.settings.told * self.evidence.told_spread)
+        weight = self.span[:, None] / (1 + (residual**2).sum(-1) / self.settings.outlier**2)
+        index = np.arange(ROTATIONS)
+        system.diagonal[:, index, index] += np.repeat(weight * column**2, 3, axis=1)
+        system.gradient[:, :ROTATIONS] += ((weight * column)[..., None] * residual).reshape(len(residual), -1)
 
     def _add_accelerations(self, system: _Normal, state: Pose, posed: Posed) -> None:
         c = self.stencil

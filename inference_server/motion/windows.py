@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -36,6 +37,7 @@ SHAPE_ITERATIONS = 12
 SHAPE_SECONDS = 20.0  # of a take still being read, before its shape is settled
 WINDOW_FRAMES = 240
 WINDOW_OVERLAP = 0.6  # seconds past a window's end that are solved and thrown away
+LEAST_SPREAD = 0.08  # radians: no model is surer of a joint than this
 SWAPPED_WORLD_TRUST = 0.15  # the landmarker's depth is mirrored where it swaps the sides
 
 
@@ -51,6 +53,20 @@ class Quality:
 QUALITIES = {"fast": Quality(0.1, 6, 2), "best": Quality(0.066, 10, 6)}
 
 
+class Reader(Protocol):
+    """What tells rotations from landmarks; see `model.landmark_reader.LandmarkReader`."""
+
+    def read(self, track: LandmarkTrack, center: np.ndarray, focal: float, figure: Figure) -> Said:
+        """What it says of every frame of a track."""
+
+
+class Said(Protocol):
+    """What a reader says of N frames."""
+
+    rotations: np.ndarray  # (N, 24, 3, 3) local, the root to camera axes
+    spread: np.ndarray  # (N, 24) radians
+
+
 class WindowedFit:
     """Fits one person's growing track.
 
@@ -61,6 +77,7 @@ class WindowedFit:
         focal: Focal length in pixels if known; estimated near a usual one if None.
         settings: Spreads of the terms.
         bias: What the landmarker's 3D usually gets wrong; nothing is taken off if None.
+        reader: A model that tells rotations from landmarks; without one the fit has only its prior.
     """
 
     def __init__(
@@ -71,14 +88,17 @@ class WindowedFit:
         focal: float | None = None,
         settings: FitSettings | None = None,
         bias: LandmarkBias | None = None,
+        reader: Reader | None = None,
     ) -> None:
         self.bias = bias
+        self.reader = reader
         self.image_size = image_size
         self.quality = quality
         self.focal = focal
         self.settings = settings or FitSettings()
         self.prior = PosePrior.load()
         self.figure = Figure.of(body, LandmarkPoints.load(), np.zeros(10))
+        self._mean_figure = self.figure
         self.done = 0  # frames of the track that are settled
         self._shape_known = False
         self._lens = focal or default_focal(image_size)
@@ -115,6 +135,10 @@ class WindowedFit:
             repaired.world = self.bias.corrected(repaired.world)
         evidence = gather_evidence(repaired, swapped, self.image_size)
         start = initial_pose(evidence, self.figure, self._lens, self.image_size)
+        if self.reader is not None:
+            said = self.reader.read(repaired, evidence.center, self._lens, self._mean_figure)
+            evidence.told, evidence.told_spread = said.rotations, np.maximum(said.spread, LEAST_SPREAD)
+            start.rotations = said.rotations.copy()
         if not self._shape_known:
             start = _fit_shape(evidence, start, self.prior, self.settings, None if self.focal else self._lens)
             self.figure, self._lens, self._shape_known = start.figure, start.focal, True

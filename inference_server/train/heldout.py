@@ -18,6 +18,7 @@ from int_blender_addon.core.rotations import axis_angle_to_matrix, geodesic_angl
 from ..motion.estimate import estimate_motion
 from ..motion.fit import FitSettings
 from ..motion.kinematics import LandmarkPoints
+from ..motion.windows import Reader
 from ..people.landmarks import LandmarkTrack
 from .mocap.catalog import Clip, load_clips
 from .noise import observe
@@ -96,6 +97,7 @@ def evaluate(
     body: BodyModel,
     quality: str,
     settings: FitSettings | None = None,
+    reader: Reader | None = None,
     focal_known: bool = False,
 ) -> list[Score]:
     """Scores of the landmark path on each example."""
@@ -103,7 +105,9 @@ def evaluate(
     for example in examples:
         scene = example.scene
         focal = scene.focal if focal_known else None
-        motion = estimate_motion(example.track, scene.image_size, example.fps, body, quality, focal, 0.5, settings)
+        motion = estimate_motion(
+            example.track, scene.image_size, example.fps, body, quality, focal, 0.5, settings, reader=reader
+        )
         scores.append(score(motion, example))
     return scores
 
