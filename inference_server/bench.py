@@ -138,8 +138,12 @@ def main() -> None:
                 print(
                     f"{quality:8} {stage:16} {row['fps']:9.1f} {milliseconds:9.1f} {taken['memory']:8.0f}", flush=True
                 )
+    from .model.bench import table
+
+    print()
+    report = {"frames": count, "processors": os.cpu_count(), "rows": rows, "int": table()}
     with replacing(options.out) as aside:
-        aside.write_text(json.dumps({"frames": count, "processors": os.cpu_count(), "rows": rows}, indent=1))
+        aside.write_text(json.dumps(report, indent=1))
     assert all(np.isfinite(row["seconds"]) for row in rows)
 
 

@@ -69,15 +69,16 @@ class LandmarkReader:
         ramp = 1.0 - np.abs((np.arange(pool) + 0.5) / pool * 2 - 1) + 1e-3
         weights = np.tile(ramp[phases], (len(windows), 1))
 
-        tensors = [torch.from_numpy(np.asarray(v, np.float32)) for v in (inputs.features, inputs.ik, inputs.joints)]
-        place = torch.from_numpy(inputs.place)
-        tokens = self.model.encode(*tensors, place)
+        ik = torch.from_numpy(inputs.ik.astype(np.float32))
+        joints = torch.from_numpy(inputs.joints.astype(np.float32))
+        features, place = torch.from_numpy(inputs.features), torch.from_numpy(inputs.place)
+        tokens = self.model.encode(features, ik, joints, place)
         rot6d = np.zeros((count, 24, 6))
         doubt, contacts, total = np.zeros((count, 24)), np.zeros((count, 4)), np.zeros(count)
         for begin in range(0, len(clips), CLIPS_AT_ONCE):
             rows = clips[begin : begin + CLIPS_AT_ONCE]
             index = torch.from_numpy(rows)
-            said = self.model.decode(tokens.select(index), tensors[1][index])
+            said = self.model.decode(tokens.select(index), ik[index])
             weight = weights[begin : begin + CLIPS_AT_ONCE]
             np.add.at(total, rows, weight)
             np.add.at(rot6d, rows, matrix_to_rot6d(said.rotations.numpy()) * weight[..., None, None])

@@ -145,7 +145,7 @@ def model_from_arrays(arrays: dict[str, np.ndarray], name: str) -> BodyModel:
 
 
 def load_free_body() -> BodyModel:
-    """The free body that ships (CC0; made by `inference_server/body/build_free_body.py`)."""
+    """The free body that ships (CC0; made by `inference_server/body/build`)."""
     return model_from_arrays(read_npz(FREE_BODY_PATH), "free")
 
 

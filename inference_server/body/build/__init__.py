@@ -1,0 +1,1 @@
+"""How the free body was made: MakeHuman's CC0 assets, brought into SMPL's layout."""
