@@ -145,6 +145,9 @@ class Inference:
             end=options.end,
             smooth=options.smooth,
             device=options.device,
+            lens=options.lens,
+            keyframe=options.keyframe,
+            flip=options.flip,
         )
         try:
             return self._listen(self._client, seconds)
@@ -338,7 +341,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--start", type=float, help="seconds")
     parser.add_argument("--end", type=float, help="seconds")
     parser.add_argument("--smooth", type=float, default=0.5, help="0 to 1")
+    parser.add_argument("--lens", type=float, help="35 mm equivalent focal length, if known")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--keyframe", type=int, default=1, help="an INT checkpoint looks at every so many frames")
+    parser.add_argument("--flip", action="store_true", help="an INT checkpoint looks at mirrored frames too")
     parser.add_argument("--inference", metavar="PYTHON", help="the inference environment's Python")
     return parser
 
