@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from int_blender_addon.core.body import load_free_body
 
+from ..model.int_model import TEMPORAL
 from ..model.landmark_model import LANDMARK_CONFIG, LandmarkModel
 from ..model.landmark_weights import save_landmark_model
 from .landmark_data import LandmarkWindows
@@ -27,7 +29,8 @@ def landmarks(options: argparse.Namespace) -> None:
         steps=options.steps, batch=options.batch, precision="bfloat16", seed=options.seed, workers=options.workers
     )
     torch.manual_seed(options.seed)
-    task = LandmarkTask(LandmarkModel(LANDMARK_CONFIG, with_ik=not options.without_ik), windows)
+    shape = replace(LANDMARK_CONFIG, temporal=options.temporal)
+    task = LandmarkTask(LandmarkModel(shape, with_ik=not options.without_ik), windows)
 
     def write(trainer: Trainer) -> None:
         about = {"steps": str(trainer.step), "seed": str(options.seed)}
@@ -48,6 +51,7 @@ def main() -> None:
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--workers", type=int, default=1)
     command.add_argument("--without-ik", action="store_true", help="the paper's own form, for comparison")
+    command.add_argument("--temporal", default="joint", choices=TEMPORAL, help="what the temporal part takes (Table 2)")
     command.set_defaults(run=landmarks)
     options = parser.parse_args()
     options.run(options)

@@ -21,7 +21,7 @@ from ..motion.kinematics import LandmarkPoints
 from ..motion.windows import Reader
 from ..people.landmarks import LandmarkTrack
 from .mocap.catalog import Clip, load_clips
-from .noise import observe
+from .noise import NOISE, NoiseLevel, observe
 from .scenes import Scene, make_scene
 
 SECONDS = 4.0
@@ -48,11 +48,29 @@ class Score:
     accel: float
 
 
-def held_out_set(clips: list[Clip], count: int, seed: int, body: BodyModel, held_out: bool = True) -> list[Example]:
-    """Scenes of clips that training never sees, spread evenly over their subjects."""
+def held_out_set(
+    clips: list[Clip],
+    count: int,
+    seed: int,
+    body: BodyModel,
+    level: NoiseLevel = NOISE,
+    rates: tuple[float, ...] = RATES,
+    zoom: float = 1.0,
+) -> list[Example]:
+    """Scenes of clips that training never sees, spread evenly over their subjects.
+
+    Args:
+        clips: Those held out are used.
+        count: Of scenes.
+        seed: Of everything.
+        body: Whose shapes.
+        level: Of the landmarker's mistakes.
+        rates: Frame rates, in turn.
+        zoom: Lenses are so much longer, so that the picture cuts the person.
+    """
     rng = np.random.default_rng(seed)
     points = LandmarkPoints.load()
-    clips = [c for c in clips if c.held_out == held_out and len(c.root) / c.fps > 1.0]
+    clips = [c for c in clips if c.held_out and len(c.root) / c.fps > 1.0]
     subjects = sorted({c.subject for c in clips})
     examples = []
     for k in range(count):
@@ -60,9 +78,10 @@ def held_out_set(clips: list[Clip], count: int, seed: int, body: BodyModel, held
         clip = of_subject[rng.integers(len(of_subject))]
         seconds = min(SECONDS, len(clip.root) / clip.fps)
         start = rng.uniform(0.0, len(clip.root) / clip.fps - seconds)
-        fps = RATES[k % len(RATES)]
+        fps = rates[k % len(rates)]
         scene = make_scene(clip, start, seconds, fps, body, points, rng)
-        examples.append(Example(clip.name, fps, scene, observe(scene, rng)))
+        scene.focal *= zoom
+        examples.append(Example(clip.name, fps, scene, observe(scene, rng, level)))
     return examples
 
 
@@ -75,13 +94,13 @@ def score(motion: Motion, example: Example) -> Score:
     degrees = np.degrees(geodesic_angle(rotations, scene.rotations[motion.frame_index, 1:22]).mean())
     return Score(
         mpjpe=1000 * np.linalg.norm(apart, axis=-1).mean(),
-        pa_mpjpe=1000 * np.linalg.norm(_aligned(found, true) - true, axis=-1).mean(),
+        pa_mpjpe=1000 * np.linalg.norm(aligned(found, true) - true, axis=-1).mean(),
         degrees=float(degrees),
         accel=1000 * np.linalg.norm(np.diff(found - true, n=2, axis=0), axis=-1).mean() * (example.fps / 30.0) ** 2,
     )
 
 
-def _aligned(found: np.ndarray, true: np.ndarray) -> np.ndarray:
+def aligned(found: np.ndarray, true: np.ndarray) -> np.ndarray:
     """Each frame's joints moved, turned and scaled onto the true ones (Procrustes)."""
     a, b = found - found.mean(axis=1, keepdims=True), true - true.mean(axis=1, keepdims=True)
     u, s, vt = np.linalg.svd(np.swapaxes(a, 1, 2) @ b)

@@ -119,17 +119,3 @@ def test_a_missing_device_is_told() -> None:
         pytest.skip("this machine has one")
     with pytest.raises(DeviceError):
         choose_device("cuda")
-
-
-def test_tokens_of_ten_minutes_are_not_kept() -> None:
-    model = small_model()
-    frames = 18_000
-    blend = _Blend(model, np.arange(frames) / 30.0, lambda done, total: None)
-    most = 0
-    for first in range(0, frames, 16):
-        count = min(16, frames - first)
-        blend.add(Tokens(torch.zeros(count, 24, 48), torch.zeros(count, 48), torch.zeros(count, 48)))
-        most = max(most, sum(len(tokens.shape) for tokens in blend.kept))
-    rot6d, _, _ = blend.finish()
-    assert most <= 2 * blend.pool
-    assert np.isfinite(rot6d).all() and len(rot6d) == frames
