@@ -6,6 +6,7 @@ replaced by a stand-in that keeps their value; anything else is refused by name.
 
 from __future__ import annotations
 
+import importlib
 import pickle
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ class ChumpyValue:
         return state
 
 
-_NUMPY = {
+NUMPY_NAMES = {
     ("numpy", "ndarray"),
     ("numpy", "dtype"),
     ("numpy.core.multiarray", "_reconstruct"),
@@ -97,14 +98,19 @@ _SPARSE = {"csc_matrix": sparse.csc_matrix, "csr_matrix": sparse.csr_matrix, "co
 _PLAIN = {("_codecs", "encode"), ("copyreg", "_reconstructor"), ("copy_reg", "_reconstructor")}
 
 
+def numpy_class(module: str, name: str) -> Any:
+    """One of `NUMPY_NAMES`, wherever this numpy keeps it."""
+    if hasattr(np, "_core"):
+        module = module.replace("numpy.core", "numpy._core")
+    else:
+        module = module.replace("numpy._core", "numpy.core")
+    return getattr(importlib.import_module(module), name)
+
+
 class _SmplUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in _NUMPY:
-            return (
-                super().find_class(module.replace("numpy._core", "numpy.core"), name)
-                if not hasattr(np, "_core")
-                else super().find_class(module.replace("numpy.core", "numpy._core"), name)
-            )
+        if (module, name) in NUMPY_NAMES:
+            return numpy_class(module, name)
         if module.startswith("scipy.sparse") and name in _SPARSE:
             return _SPARSE[name]
         if module.partition(".")[0] == "chumpy":

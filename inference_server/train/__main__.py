@@ -1,21 +1,35 @@
-"""python -m inference_server.train landmarks CACHE.npz --folder RUN: train the weights that ship."""
+"""The trainer's command line.
+
+python -m inference_server.train landmarks CACHE.npz --folder RUN: the weights that ship
+python -m inference_server.train paper PHASE --data DIR --folder RUN ...: the paper's model, on the paper's data
+"""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from int_blender_addon.core.body import load_free_body
+from int_blender_addon.core.errors import DataSetError, MocapError
 
-from ..model.int_model import TEMPORAL
-from ..model.landmark_model import LANDMARK_CONFIG, LandmarkModel
+from ..body.smpl_file import load_smpl_file
+from ..body.smpl_layer import SmplLayer
+from ..model.int_model import TEMPORAL, IntConfig, IntModel
+from ..model.landmark_model import IDENTITY_6D, LANDMARK_CONFIG, LandmarkModel
 from ..model.landmark_weights import save_landmark_model
+from ..weights.store import load_model, save_model
 from .landmark_data import LandmarkWindows
 from .landmark_task import LandmarkTask
 from .mocap.catalog import load_clips
+from .paper.samples import PhaseSamples
+from .paper.sets import load_set
+from .paper.task import PaperTask, folded, standardize_filters
+from .phases import PHASES
 from .trainer import TrainConfig, Trainer
 
 WINDOWS = 10**9  # numbered samples: never seen twice
@@ -39,6 +53,53 @@ def landmarks(options: argparse.Namespace) -> None:
     Trainer(task, config, options.folder).run(on_save=write)
 
 
+def paper(options: argparse.Namespace) -> None:
+    """Train a phase of the paper's scheme, from the weights of the phase before."""
+    phase = PHASES[options.phase]
+    names = options.sets.split(",") if options.sets else list(phase.sets)
+    torch.manual_seed(options.seed)
+    body = load_smpl_file(options.body)
+    try:
+        layer = SmplLayer(body, np.load(options.extra_joints, allow_pickle=False))
+    except (OSError, ValueError) as error:
+        raise DataSetError(f"{options.extra_joints} could not be read: {error}") from error
+    model = load_model(options.start) if options.start else fresh_model(IntConfig())
+    standardize_filters(model)
+    steps = options.steps_per_epoch * phase.epochs
+    samples = PhaseSamples([load_set(name, options.data) for name in names], phase, options.seed, steps * 64)
+    config = TrainConfig(
+        steps=steps,
+        batch=1,  # a sample is all that a process sees in a step
+        rate=phase.rate,
+        optimizer=phase.optimizer,
+        weight_decay=phase.weight_decay,
+        milestones=tuple(options.steps_per_epoch * epoch for epoch in phase.milestones),
+        ema=0.0,
+        clip=float("inf"),
+        precision=options.precision,
+        seed=options.seed,
+        workers=options.workers,
+    )
+
+    def write(trainer: Trainer) -> None:
+        save_model(options.folder / f"int_phase{options.phase}.safetensors", folded(model))
+
+    Trainer(PaperTask(model, layer, samples, phase.weights), config, options.folder).run(on_save=write)
+
+
+def fresh_model(config: IntConfig) -> IntModel:
+    """A model to begin with: tokens and positions small, the rest as torch has it, poses near rest."""
+    model = IntModel(config)
+    for name, parameter in model.named_parameters():
+        if name.endswith(("_tokens", "_token", "position", "pos_embed")):
+            torch.nn.init.trunc_normal_(parameter, std=0.02)
+    torch.nn.init.normal_(model.joint_head.weight, std=1e-3)
+    model.joint_head.bias.data = torch.tensor(IDENTITY_6D)
+    torch.nn.init.zeros_(model.camera_head.weight)
+    model.camera_head.bias.data = torch.tensor([0.9, 0.0, 0.0])
+    return model
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m inference_server.train", description=__doc__)
@@ -53,8 +114,25 @@ def main() -> None:
     command.add_argument("--without-ik", action="store_true", help="the paper's own form, for comparison")
     command.add_argument("--temporal", default="joint", choices=TEMPORAL, help="what the temporal part takes (Table 2)")
     command.set_defaults(run=landmarks)
+    command = commands.add_parser("paper", help="the paper's model, a phase at a time, on the paper's data")
+    command.add_argument("phase", choices=sorted(PHASES))
+    command.add_argument("--data", type=Path, required=True, help="folder of the data sets")
+    command.add_argument("--folder", type=Path, required=True, help="for checkpoints; a killed run goes on there")
+    command.add_argument("--body", type=Path, required=True, help="your SMPL file")
+    command.add_argument("--extra-joints", type=Path, required=True, help="SPIN's J_regressor_extra.npy")
+    command.add_argument("--start", type=Path, help="weights of the phase before, or the authors' checkpoint")
+    command.add_argument("--sets", help="data sets with commas, if not all of the phase's")
+    command.add_argument("--steps-per-epoch", type=int, default=500)
+    command.add_argument("--precision", default="float32", choices=("float32", "bfloat16", "float16"))
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--workers", type=int, default=4)
+    command.set_defaults(run=paper)
     options = parser.parse_args()
-    options.run(options)
+    try:
+        options.run(options)
+    except MocapError as error:
+        print(f"error: {error.message}\nhint: {error.hint}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
 
 
 if __name__ == "__main__":

@@ -34,8 +34,9 @@ class TrainConfig:
     Attributes:
         steps: Optimizer steps of the whole phase.
         batch: Samples of one process in a step.
-        optimizer: `adamw` or `sgd`.
+        optimizer: `adamw`, `adam` (decay as L2) or `sgd`.
         warmup: Steps in which the rate rises; it falls by a cosine to a hundredth in the end.
+        milestones: Steps at which the rate falls to a tenth instead, without a warm-up.
         clip: Largest norm of the gradient.
         ema: Decay of the averaged weights that are kept beside; 0 for none.
         precision: `float32`, `bfloat16` or `float16` (the last with loss scaling, on CUDA).
@@ -50,6 +51,7 @@ class TrainConfig:
     weight_decay: float = 0.01
     momentum: float = 0.9
     warmup: int = 100
+    milestones: tuple[int, ...] = ()
     clip: float = 1.0
     ema: float = 0.998
     precision: str = "float32"
@@ -107,8 +109,8 @@ class Trainer:
         if not self.checkpoint.exists():
             return
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
-        if state["config"] != asdict(self.config):
-            changed = [k for k, v in asdict(self.config).items() if state["config"].get(k) != v]
+        changed = [k for k, v in asdict(self.config).items() if state["config"].get(k, v) != v]
+        if changed:
             print(f"resumed with other settings: {', '.join(changed)}", flush=True)
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -183,6 +185,8 @@ class Trainer:
 
     def _rate(self) -> float:
         config = self.config
+        if config.milestones:
+            return config.rate * 0.1 ** sum(self.step >= milestone for milestone in config.milestones)
         if self.step < config.warmup:
             return config.rate * (self.step + 1) / config.warmup
         done = (self.step - config.warmup) / max(config.steps - config.warmup, 1)
@@ -254,4 +258,6 @@ def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     ]
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=config.rate, momentum=config.momentum)
+    if config.optimizer == "adam":
+        return torch.optim.Adam(groups, lr=config.rate)
     return torch.optim.AdamW(groups, lr=config.rate)

@@ -33,13 +33,19 @@ def data_folder() -> Path:
 
 
 def load_model(path: Path) -> IntModel:
-    """The model of an authors' checkpoint, from the converted file if that checkpoint was converted before.
+    """The model of an authors' checkpoint, from the converted file if that checkpoint was converted before; or of a
+    file by `save_model`.
 
     Raises:
         ModelFileError: The checkpoint is missing, damaged or not INT's.
     """
     if not path.is_file():
         raise ModelFileError(f"There is no checkpoint {path}.", "Check the path.")
+    if path.suffix == ".safetensors":
+        own = _opened(path)
+        if own is None:
+            raise ModelFileError(f"{path.name} holds no INT model.")
+        return own[1].model()
     checksum = sha256(path)
     kept = data_folder() / "weights" / f"{path.name.partition('.')[0]}-{checksum[:16]}.safetensors"
     checkpoint = _converted(kept, checksum)
@@ -51,6 +57,17 @@ def load_model(path: Path) -> IntModel:
     return checkpoint.model()
 
 
+def save_model(path: Path, model: IntModel) -> None:
+    """Keep a model that was trained here, its filters folded, as safetensors.
+
+    Raises:
+        OutputUnwritableError, DiskFullError: As they say.
+    """
+    state = {key: value.detach().contiguous().cpu() for key, value in model.state_dict().items()}
+    with replacing(path) as aside:
+        save_file(state, str(aside), {"config": json.dumps(asdict(model.config))})
+
+
 def sha256(path: Path) -> str:
     """The file's checksum."""
     with open(path, "rb") as stream:
@@ -58,15 +75,19 @@ def sha256(path: Path) -> str:
 
 
 def _converted(kept: Path, checksum: str) -> AuthorsCheckpoint | None:
+    opened = _opened(kept)
+    return opened[1] if opened is not None and opened[0].get("source_sha256") == checksum else None
+
+
+def _opened(path: Path) -> tuple[dict[str, str], AuthorsCheckpoint] | None:
+    """Header and weights of a file in our own form; None if it isn't one."""
     try:
-        with safe_open(str(kept), framework="pt") as file:
+        with safe_open(str(path), framework="pt") as file:
             header = file.metadata() or {}
-            if header.get("source_sha256") != checksum:
-                return None
             state = {key: file.get_tensor(key) for key in list(file.keys())}
-        return AuthorsCheckpoint(state, IntConfig(**json.loads(header["config"])), [])
+        return header, AuthorsCheckpoint(state, IntConfig(**json.loads(header["config"])), [])
     except (OSError, SafetensorError, KeyError, TypeError, ValueError):
-        return None  # not there, or unusable: convert again
+        return None
 
 
 def _keep(kept: Path, checkpoint: AuthorsCheckpoint, checksum: str) -> None:

@@ -181,6 +181,13 @@ class ExportError(MocapError):
     default_hint = "Check the folder, and that the file is not open in another program."
 
 
+class DataSetError(MocapError):
+    """A data set for training or evaluation is missing, damaged or of another layout."""
+
+    code, exit_code = "data_set", 23
+    default_hint = "Check the folder given for the data sets."
+
+
 _KINDS: list[type[MocapError]] = [MocapError, *MocapError.__subclasses__()]
 ERROR_TYPES: dict[str, type[MocapError]] = {kind.code: kind for kind in _KINDS}
 
