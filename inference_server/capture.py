@@ -167,10 +167,10 @@ def _capture(options: CaptureOptions, info: VideoInfo, body: BodyModel, work: Pa
             path = options.out
             if options.person == "all":
                 path = path.with_name(f"{path.stem}_person{track.person_id}.npz")
-            state = fitter.submit(leading.complete, track, (number, len(wanted))).result()
+            state, told = fitter.submit(leading.complete, track, (number, len(wanted))).result()
             if checkpoint is not None:
                 state = _by_checkpoint(options, checkpoint, track, state, info, body, listener)
-            motion = finish(state, track, info.size, info.fps, body, options.smooth)
+            motion = finish(state, told, track, info.size, info.fps, body, options.smooth)
             motion.model = "landmarks" if checkpoint is None else Path(options.model).name
             save_motion(path, motion)
             takes.append(Take(path, track.person_id, len(motion)))
@@ -268,12 +268,12 @@ class LeadingFit:
             return  # nobody yet
         self._extend(track, final=False, share=(0, 1))
 
-    def complete(self, track: LandmarkTrack, share: tuple[int, int]):
-        """The pose of every frame of a track; `share` is its number and the number of tracks, for the progress."""
+    def complete(self, track: LandmarkTrack, share: tuple[int, int]) -> tuple[Pose, np.ndarray | None]:
+        """The pose and contacts of every frame of a track; `share`: its number and how many there are, for progress."""
         self._extend(track, final=True, share=share)
-        state = self._fit.state()
+        state, told = self._fit.state(), self._fit.contacts()
         self._fit, self._used, self._written = self._new(), np.zeros(0, np.int64), 0
-        return state
+        return state, told
 
     def _new(self) -> WindowedFit:
         lens = self.options.lens
@@ -299,7 +299,9 @@ class LeadingFit:
         """A provisional take of the frames settled since the last one."""
         frames = slice(self._written, done)
         settled = track.select(slice(done))  # all of them: the ground is the same for every stretch
-        motion = finish(self._fit.state(), settled, self.info.size, self.info.fps, self.body, self.options.smooth)
+        state, told = self._fit.state(), self._fit.contacts()
+        motion = finish(state, told, settled, self.info.size, self.info.fps, self.body, self.options.smooth)
+        motion.extra = {}  # of the whole take, not of a part
         part = motion.select(frames)
         path = self.work / f"stretch_{self._written:06d}.npz"
         save_motion(path, part)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
 from int_blender_addon.core.body import BodyModel
 from int_blender_addon.core.errors import CancelledError, TooFewFramesError
 from int_blender_addon.core.motion import Motion
-from int_blender_addon.core.rotations import matrix_to_axis_angle, matrix_to_quaternion, quaternion_to_matrix
+from int_blender_addon.core.refine import RefineSettings, Rest, raw_extra, refine
+from int_blender_addon.core.rotations import matrix_to_axis_angle
 from int_blender_addon.core.skeleton import NUM_JOINTS
-from int_blender_addon.core.smoothing import gaussian_smooth, smooth_quaternions
 
 from ..people.landmarks import LandmarkTrack
 from . import world
@@ -23,7 +22,6 @@ from .kinematics import pose
 from .windows import QUALITIES, Reader, WindowedFit
 
 FEWEST_FRAMES = 5
-SMOOTHING_SPREAD = 0.04  # seconds at full smoothing
 
 
 def estimate_motion(
@@ -49,7 +47,7 @@ def estimate_motion(
         body: The body whose joints move; its betas are estimated once for the take.
         quality: `fast` or `best`.
         focal: Focal length in pixels if the lens is known; estimated near a usual one if not.
-        smooth: 0 to 1, Gaussian smoothing after the fit.
+        smooth: 0 to 1, smoothing after the fit.
         settings: Spreads of the fit's terms.
         bias: What the landmarker's 3D usually gets wrong.
         reader: A model that tells rotations from landmarks.
@@ -71,23 +69,43 @@ def estimate_motion(
 
     fit = WindowedFit(image_size, body, QUALITIES[quality], focal, settings, bias, reader)
     fit.extend(track, final=True, on_window=on_window)
-    return finish(fit.state(), track, image_size, fps, body, smooth)
+    return finish(fit.state(), fit.contacts(), track, image_size, fps, body, smooth)
 
 
 def finish(
-    state: Pose, track: LandmarkTrack, image_size: tuple[int, int], fps: float, body: BodyModel, smooth: float
+    state: Pose,
+    told: np.ndarray | None,
+    track: LandmarkTrack,
+    image_size: tuple[int, int],
+    fps: float,
+    body: BodyModel,
+    smooth: float,
 ) -> Motion:
-    """The take from the fitted pose of the track's frames: smoothed by `smooth` (0 to 1) and put on the ground."""
-    return ground(smoothed(state, track.time, smooth * SMOOTHING_SPREAD), track, image_size, fps, body)
+    """The take from the fitted pose of the track's frames: put on the ground, refined, the raw one kept beside.
+
+    Args:
+        state: Of the track's frames.
+        told: (T, 4) how likely heels and toes stand, as the network has it; None without one.
+        track: The landmarks.
+        image_size: Width and height of the upright picture.
+        fps: Of the video.
+        body: Of the take.
+        smooth: 0 to 1.
+    """
+    raw = ground(state, told, track, image_size, fps, body)
+    refined = refine(raw, Rest.of(body.rest(state.figure.betas)), RefineSettings(smooth))
+    refined.extra = raw_extra(raw)
+    return refined
 
 
-def smoothed(state: Pose, time: np.ndarray, sigma: float) -> Pose:
-    """The pose smoothed on SO(3) by a Gaussian of `sigma` seconds."""
-    quaternions = smooth_quaternions(matrix_to_quaternion(state.rotations), time, sigma)
-    return replace(state, rotations=quaternion_to_matrix(quaternions), root=gaussian_smooth(state.root, time, sigma))
-
-
-def ground(state: Pose, track: LandmarkTrack, image_size: tuple[int, int], fps: float, body: BodyModel) -> Motion:
+def ground(
+    state: Pose,
+    told: np.ndarray | None,
+    track: LandmarkTrack,
+    image_size: tuple[int, int],
+    fps: float,
+    body: BodyModel,
+) -> Motion:
     """The take in the world: z up, floor at z = 0, the person starting at the origin."""
     posed = state.posed()
     span = np.gradient(track.time)
@@ -112,7 +130,7 @@ def ground(state: Pose, track: LandmarkTrack, image_size: tuple[int, int], fps: 
         fps=fps,
         confidence=track.score * track.visibility.mean(axis=1),
         bridged=track.bridged,
-        contacts=world.contacts(soles - origin, track.time),
+        contacts=world.contacts(soles - origin, track.time, told),
         K=camera_matrix(state.focal, image_size),
         world_to_camera=world_to_camera,
         image_size=np.array(image_size),

@@ -65,6 +65,7 @@ class Said(Protocol):
 
     rotations: np.ndarray  # (N, 24, 3, 3) local, the root to camera axes
     spread: np.ndarray  # (N, 24) radians
+    contacts: np.ndarray  # (N, 4) how likely heels and toes stand
 
 
 class WindowedFit:
@@ -104,6 +105,11 @@ class WindowedFit:
         self._lens = focal or default_focal(image_size)
         self._rotations = np.zeros((0, 24, 3, 3))
         self._root = np.zeros((0, 3))
+        self._contacts = np.zeros((0, 4))
+
+    def contacts(self) -> np.ndarray | None:
+        """(done, 4) what the reader says of heels and toes; None without a reader."""
+        return None if self.reader is None else self._contacts[: self.done]
 
     def state(self) -> Pose:
         """The settled frames."""
@@ -135,10 +141,12 @@ class WindowedFit:
             repaired.world = self.bias.corrected(repaired.world)
         evidence = gather_evidence(repaired, swapped, self.image_size)
         start = initial_pose(evidence, self.figure, self._lens, self.image_size)
+        told_contacts = np.zeros((len(fresh), 4))
         if self.reader is not None:
             said = self.reader.read(repaired, evidence.center, self._lens, self._mean_figure)
             evidence.told, evidence.told_spread = said.rotations, np.maximum(said.spread, LEAST_SPREAD)
             start.rotations = said.rotations.copy()
+            told_contacts = said.contacts
         if not self._shape_known:
             start = _fit_shape(evidence, start, self.prior, self.settings, None if self.focal else self._lens)
             self.figure, self._lens, self._shape_known = start.figure, start.focal, True
@@ -156,6 +164,7 @@ class WindowedFit:
             start.root[first - held : last] = window.root[:keep]
             self._rotations = np.concatenate([self._rotations[: self.done], window.rotations[held:keep]])
             self._root = np.concatenate([self._root[: self.done], window.root[held:keep]])
+            self._contacts = np.concatenate([self._contacts[: self.done], told_contacts[first:last]])
             self.done = len(self._root)
             first, held = last, 2
             if on_window is not None:

@@ -15,6 +15,7 @@ from int_blender_addon.core.body import BodyModel, load_free_body
 from int_blender_addon.core.motion import Motion
 from int_blender_addon.core.rotations import axis_angle_to_matrix, geodesic_angle
 
+from ..motion.bias import LandmarkBias
 from ..motion.estimate import estimate_motion
 from ..motion.fit import FitSettings
 from ..motion.kinematics import LandmarkPoints
@@ -25,6 +26,7 @@ from .noise import NOISE, NoiseLevel, observe
 from .scenes import Scene, make_scene
 
 SECONDS = 4.0
+RENDERED_SECONDS = 3.0
 RATES = (30.0, 25.0, 60.0, 15.0)
 
 
@@ -85,6 +87,37 @@ def held_out_set(
     return examples
 
 
+def rendered_set(
+    clips: list[Clip],
+    count: int,
+    seed: int,
+    body: BodyModel,
+    quality: str,
+    fps: float = 15.0,
+    seconds: float = RENDERED_SECONDS,
+) -> list[Example]:
+    """Scenes of held-out clips drawn as videos of the clothed free body, with what the real landmarker sees in them.
+
+    Videos in which it finds nobody for most of the time are left out.
+    """
+    from .rendered import watch
+
+    rng = np.random.default_rng(seed)
+    points = LandmarkPoints.load()
+    clips = [c for c in clips if c.held_out and len(c.root) / c.fps > seconds + 0.1]
+    subjects = sorted({c.subject for c in clips})
+    examples: list[Example] = []
+    for k in range(count):
+        of_subject = [c for c in clips if c.subject == subjects[k % len(subjects)]]
+        clip = of_subject[rng.integers(len(of_subject))]
+        start = rng.uniform(0.0, len(clip.root) / clip.fps - seconds)
+        scene = make_scene(clip, start, seconds, fps, body, points, rng)
+        track = watch(scene, body, quality, fps, rng, share=0.7)
+        if track is not None:
+            examples.append(Example(clip.name, fps, scene, track))
+    return examples
+
+
 def score(motion: Motion, example: Example) -> Score:
     """Errors of a take against its scene; MPJPE with pelvis on pelvis."""
     scene = example.scene
@@ -118,6 +151,7 @@ def evaluate(
     settings: FitSettings | None = None,
     reader: Reader | None = None,
     focal_known: bool = False,
+    bias: LandmarkBias | None = None,
 ) -> list[Score]:
     """Scores of the landmark path on each example."""
     scores = []
@@ -125,7 +159,7 @@ def evaluate(
         scene = example.scene
         focal = scene.focal if focal_known else None
         motion = estimate_motion(
-            example.track, scene.image_size, example.fps, body, quality, focal, 0.5, settings, reader=reader
+            example.track, scene.image_size, example.fps, body, quality, focal, 0.5, settings, bias, reader
         )
         scores.append(score(motion, example))
     return scores

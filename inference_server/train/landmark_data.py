@@ -13,8 +13,10 @@ from int_blender_addon.core.smoothing import gaussian_smooth
 
 from ..model.landmark_inputs import CALM_SECONDS, landmark_inputs
 from ..model.landmark_model import CLIP_RATE, LANDMARK_CONFIG
+from ..motion.bias import LandmarkBias
 from ..motion.kinematics import Figure, LandmarkPoints
 from ..motion.swaps import find_swaps, undo_swaps
+from ..people.landmarks import LandmarkTrack
 from .mocap.catalog import Clip, mirrored
 from .noise import NOISE, NoiseLevel, observe
 from .scenes import Scene, make_scene
@@ -68,10 +70,10 @@ class LandmarkWindows(Dataset):
         """Inputs and targets of a window; float32."""
         rng = np.random.default_rng((self.seed, index))
         rate = CLIP_RATE if rng.random() > SLOW_WINDOWS else rng.uniform(5.0, CLIP_RATE)
-        scene = make_scene(*self._stretch(rng, rate), rate, self.body, self.points, rng)
+        scene = make_scene(*self.stretch(rng, rate), rate, self.body, self.points, rng)
         return window(scene, observe(scene, rng, self.level), self.mean_figure, self.body)
 
-    def _stretch(self, rng: np.random.Generator, rate: float) -> tuple[Clip, float, float]:
+    def stretch(self, rng: np.random.Generator, rate: float) -> tuple[Clip, float, float]:
         """A clip, a start and a duration; the clip mirrored, mixed and played at another speed by chance."""
         seconds = self.frames / rate
         clip = self._clip(rng)
@@ -96,9 +98,13 @@ def _mixed(lower: Clip, upper: Clip, rng: np.random.Generator) -> Clip:
     return replace(lower, quaternions=quaternions, root=lower.root[:frames])
 
 
-def window(scene: Scene, track, mean_figure: Figure, body: BodyModel) -> dict[str, np.ndarray]:
-    """Inputs as in use, and what the model should say, for one scene."""
+def window(
+    scene: Scene, track: LandmarkTrack, mean_figure: Figure, body: BodyModel, bias: LandmarkBias | None = None
+) -> dict[str, np.ndarray]:
+    """Inputs as in use, and what the model should say, for one scene; `bias` is taken off a real landmarker's 3D."""
     track = undo_swaps(track, find_swaps(track))
+    if bias is not None:
+        track.world = bias.corrected(track.world)
     calm = gaussian_smooth(track.world, track.time, CALM_SECONDS)
     center = (np.array(scene.image_size) - 1) / 2
     inputs = landmark_inputs(track, center, scene.focal, mean_figure, calm)
