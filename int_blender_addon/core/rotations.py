@@ -188,12 +188,13 @@ def between_vectors(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The smallest rotation (..., 3, 3) that turns direction `a` (..., 3) into direction `b`."""
     a, b = normalize(a), normalize(b)
     a, b = np.broadcast_arrays(a, b)
-    cosine = np.sum(a * b, axis=-1, keepdims=True)
-    # half-way quaternion; for opposite directions any axis across will do
-    axis = np.cross(a, b)
+    # by way of the direction half-way: exact for nearly opposite ones too; for opposite ones any axis across will do
     across = np.cross(a, np.where(np.abs(a[..., :1]) < 0.9, [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]))
-    opposite = cosine < -1 + 1e-9
-    q = np.concatenate([np.where(opposite, 0.0, 1 + cosine), np.where(opposite, across, axis)], axis=-1)
+    half = a + b
+    opposite = np.linalg.norm(half, axis=-1, keepdims=True) < 1e-9
+    half = normalize(half)
+    cosine = np.sum(a * half, axis=-1, keepdims=True)
+    q = np.concatenate([np.where(opposite, 0.0, cosine), np.where(opposite, across, np.cross(a, half))], axis=-1)
     return quaternion_to_matrix(q)
 
 

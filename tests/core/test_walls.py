@@ -79,7 +79,8 @@ class Wall:
 sys.meta_path.insert(0, Wall())
 {imports}
 """
-    core = [f"import int_blender_addon.core.{p.stem}" for p in sources(ADDON / "core") if p.stem != "__init__"]
+    modules = (path.relative_to(ROOT).with_suffix("") for path in sources(ADDON / "core"))
+    core = [f"import {'.'.join(path.parts).removesuffix('.__init__')}" for path in modules]
     server = ["import inference_server.cli, inference_server.capture, inference_server.serve"]
     for blocked, lines in (({"bpy", "torch", "scipy", "cv2"}, core), ({"bpy", "torch", "timm"}, server)):
         text = code.format(blocked=blocked, imports="\n".join(lines))

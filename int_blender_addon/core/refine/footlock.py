@@ -88,10 +88,18 @@ def lock_feet(
         start = joints[:, ANKLES[foot]]
         targets[:, foot] = start + amount[:, None] * (targets[:, foot] - start)
         goals[:, foot] = _between(turns[:, ANKLES[foot]], goals[:, foot], amount)
+    lift = _above_floor(targets, goals, sole) * (np.array(strength) > 0)
+    targets[..., 2] += lift
     pelvis = body.pelvis + carried + _drop(body, joints, targets, weights, time)
     locked = Skeleton(body.rotations.copy(), pelvis, body.offsets)
     for foot in (0, 1):
-        _reach(locked, foot, targets[:, foot], goals[:, foot], weights[:, foot] * strength[foot] > 0)
+        _reach(
+            locked,
+            foot,
+            targets[:, foot],
+            goals[:, foot],
+            (weights[:, foot] * strength[foot] > 0) | (lift[:, foot] > 1e-4),
+        )
     _lay_toes(locked, contacts, weights * np.array(strength), time)
     return locked, contacts & np.repeat(weights > BELIEVED, 2, axis=1)
 
@@ -208,6 +216,12 @@ def _distrust(joints: np.ndarray, targets: np.ndarray, weights: np.ndarray, time
     speed = np.linalg.norm(np.gradient(gaussian_smooth(own, time, TRUST_SIGMA), time, axis=0), axis=-1)
     trust = np.minimum(_falling(apart, *FAR), _falling(speed, *QUICK))
     weights *= np.clip(gaussian_smooth(trust, time, TRUST_SIGMA), 0, 1)
+
+
+def _above_floor(targets: np.ndarray, goals: np.ndarray, sole: np.ndarray) -> np.ndarray:
+    """(T, 2) by how much heel or ball of a foot would be in the floor."""
+    low = [(targets[:, foot] + goals[:, foot] @ sole[foot, k])[:, 2] for foot in (0, 1) for k in (0, 1)]
+    return np.maximum(-np.stack([np.minimum(*low[:2]), np.minimum(*low[2:])], axis=1), 0.0)
 
 
 def _falling(value: np.ndarray, start: float, end: float) -> np.ndarray:

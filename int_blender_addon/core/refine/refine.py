@@ -220,6 +220,10 @@ def falling(moving: Skeleton, sole: np.ndarray, standing: np.ndarray, time: np.n
 
 def _motion(raw: Motion, moving: Skeleton, rest: np.ndarray, standing: np.ndarray, world: np.ndarray) -> Motion:
     result = raw.select(slice(None))
+    back = (raw.trans[0] + rest - moving.pelvis[0]) * [1.0, 1.0, 0.0]  # the take begins where it began
+    moving = replace(moving, pelvis=moving.pelvis + back)
+    world = world.copy()
+    world[:3, 3] += back
     result.poses = matrix_to_axis_angle(moving.rotations).reshape(len(raw), -1)
     result.trans = moving.pelvis - rest
     result.contacts = standing.astype(float)
