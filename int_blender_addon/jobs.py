@@ -13,7 +13,7 @@ from pathlib import Path
 
 import bpy
 
-from . import keyframes, rig
+from . import cleanup, keyframes, rig
 from .client import Client, find_python
 from .core.body import RestBody, load_free_body
 from .core.errors import MocapError, from_message
@@ -33,6 +33,7 @@ class Job:
     client: Client
     number: int
     name: str
+    smooth: float = 0.5
     stage: str = "starting"
     done: int = 0
     total: int = 0
@@ -79,7 +80,7 @@ def start(context: bpy.types.Context, message: dict[str, object]) -> None:
             state.client = Client(find_python(preferred=inference_python(context)), folder)
         state.count += 1
         video = Path(str(message["video"]))
-        state.current = Job(video, state.client, state.count, video.stem)
+        state.current = Job(video, state.client, state.count, video.stem, float(str(message.get("smooth", 0.5))))
         state.client.send("capture", id=state.count, out=str(_take_path(folder, video.stem)), **message)
     except MocapError as error:
         state.current, state.last_error = None, error
@@ -227,6 +228,7 @@ def _build(job: Job, motion: Motion, body: RestBody) -> None:
     armature = rig.build(body, name, context.scene.collection)
     rate = keyframes.scene_rate(context.scene)
     action = keyframes.write_take(armature, motion, name, rate, context.scene.frame_start)
+    cleanup.attach(armature, motion, body, context.scene.frame_start, job.smooth)
     job.rigs.append(armature.name)
     job.keys = _count_keys(action)
     for item in context.view_layer.objects:

@@ -5,10 +5,14 @@ From 4.4 on an action has slots, layers and channelbags; `action.fcurves` is gon
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import bpy
 import numpy as np
 
-from .core.motion import Motion
+from .core.body import rest_offsets
+from .core.motion import CONTACT_NAMES, Motion
+from .core.refine.simplify import simplify
 from .core.rotations import (
     continuous_quaternions,
     matrix_to_quaternion,
@@ -16,8 +20,11 @@ from .core.rotations import (
     resample_quaternions,
 )
 from .core.skeleton import JOINT_NAMES
-from .rig import pose_channels
+from .rig import joints_of, pose_channels, rest_axes
 
+LOCATION_PATH = 'pose.bones["pelvis"].location'
+CONSTANT, LINEAR, BEZIER = 0, 1, 2  # Blender's numbers for them
+FREE = 0
 LONGEST_BRIDGE = 0.5  # seconds; over longer gaps in the take no keys are set
 
 
@@ -27,7 +34,12 @@ def scene_rate(scene: bpy.types.Scene) -> float:
 
 
 def write_take(
-    armature: bpy.types.Object, motion: Motion, name: str, rate: float, first_frame: float = 1.0
+    armature: bpy.types.Object,
+    motion: Motion,
+    name: str,
+    rate: float,
+    first_frame: float = 1.0,
+    bounds: tuple[float, float] | None = None,
 ) -> bpy.types.Action:
     """Make an action with the take and give it to the armature.
 
@@ -39,21 +51,107 @@ def write_take(
         name: Of the action.
         rate: Frames per second of the scene.
         first_frame: The scene's frame at which the video's time 0 lies.
+        bounds: Degrees and millimetres by which curves may differ, for fewer keys; None for a key on each frame.
 
     Returns:
         The new action.
     """
-    frames, quaternions, location = sample(armature, motion, rate, first_frame)
     action = bpy.data.actions.new(name)
     armature.animation_data_create()
-    curves = _channels(action, armature)
-    for joint, bone in enumerate(JOINT_NAMES):
-        path = f'pose.bones["{bone}"].rotation_quaternion'
-        for axis in range(4):
-            _fill(curves(path, axis, bone), frames, quaternions[:, joint, axis])
-    for axis in range(3):
-        _fill(curves('pose.bones["pelvis"].location', axis, "pelvis"), frames, location[:, axis])
+    _write_keys(armature, motion, rate, first_frame, bounds, _channels(action, armature))
     return action
+
+
+def rewrite_take(
+    armature: bpy.types.Object, motion: Motion, rate: float, first_frame: float, bounds: tuple[float, float] | None
+) -> None:
+    """Put a take into the armature's action in place of the one that is there; other channels stay."""
+    action = armature.animation_data.action
+    holder = _holder(action, armature)
+    for path in _take_paths():
+        for axis in range(4):
+            curve = holder.fcurves.find(path, index=axis)
+            if curve is not None:
+                holder.fcurves.remove(curve)
+    _write_keys(armature, motion, rate, first_frame, bounds, _channels_of(holder))
+
+
+def _write_keys(
+    armature: bpy.types.Object,
+    motion: Motion,
+    rate: float,
+    first_frame: float,
+    bounds: tuple[float, float] | None,
+    curves: Callable[[str, int, str], bpy.types.FCurve],
+) -> None:
+    frames, quaternions, location = sample(armature, motion, rate, first_frame)
+    if bounds is not None:
+        _write_sparse(armature, motion, frames, quaternions, location, rate, first_frame, bounds, curves)
+        return
+    for joint, bone in enumerate(JOINT_NAMES):
+        for axis in range(4):
+            _fill(curves(_rotation_path(bone), axis, bone), frames, quaternions[:, joint, axis])
+    for axis in range(3):
+        _fill(curves(LOCATION_PATH, axis, "pelvis"), frames, location[:, axis])
+    _write_contacts(motion, rate, first_frame, curves)
+
+
+def _write_sparse(armature, motion, frames, quaternions, location, rate, first_frame, bounds, curves) -> None:
+    """The same with few keys. Rotations are conjugate to SMPL's by fixed axes, and so are curves and tangents."""
+    axes = rest_axes(armature)
+    shared = quaternions.copy()
+    shared[..., 1:] = np.einsum("jab,tjb->tja", axes, quaternions[..., 1:])
+    at = np.clip((frames - first_frame) / rate, motion.time[0], motion.time[-1])
+    nearest = np.clip(np.searchsorted(motion.time, at), 0, len(motion.time) - 1)
+    standing = np.asarray(motion.contacts)[nearest] > 0.5
+    turning = np.zeros(len(frames), bool)
+    turning[1:] = (standing[1:] != standing[:-1]).any(axis=1)
+    offsets = rest_offsets(joints_of(armature))
+    found = simplify(frames, shared, location @ axes[0].T, offsets, *bounds, kept=turning)
+    for joint, (bone, keys) in enumerate(zip(JOINT_NAMES, found.rotations, strict=True)):
+        values, slopes = keys.values.copy(), keys.slopes.copy()
+        values[:, 1:], slopes[:, 1:] = values[:, 1:] @ axes[joint], slopes[:, 1:] @ axes[joint]
+        for axis in range(4):
+            _fill_smooth(curves(_rotation_path(bone), axis, bone), keys.frames, values[:, axis], slopes[:, axis])
+    keys = found.location
+    values, slopes = keys.values @ axes[0], keys.slopes @ axes[0]
+    for axis in range(3):
+        _fill_smooth(curves(LOCATION_PATH, axis, "pelvis"), keys.frames, values[:, axis], slopes[:, axis])
+    _write_contacts(motion, rate, first_frame, curves)
+
+
+def _write_contacts(motion: Motion, rate: float, first_frame: float, curves) -> None:
+    """Contacts as channels of 0 and 1 that can be edited: a key where one begins or ends."""
+    standing = np.asarray(motion.contacts) > 0.5
+    frames = np.round(first_frame + np.asarray(motion.time) * rate)
+    for number, name in enumerate(CONTACT_NAMES):
+        turns = np.flatnonzero(np.concatenate([[True], standing[1:, number] != standing[:-1, number]]))
+        curve = curves(contact_path(name), 0, "Contacts")
+        _fill(curve, frames[turns], standing[turns, number].astype(float), interpolation=CONSTANT)
+
+
+def read_contacts(armature: bpy.types.Object, times: np.ndarray, rate: float, first_frame: float) -> np.ndarray:
+    """(T, 4) contacts as the channels have them now, edits included, at a take's times; missing channels are 0."""
+    holder = _holder(armature.animation_data.action, armature)
+    contacts = np.zeros((len(times), len(CONTACT_NAMES)))
+    for number, name in enumerate(CONTACT_NAMES):
+        curve = holder.fcurves.find(contact_path(name), index=0)
+        if curve is not None:
+            contacts[:, number] = [curve.evaluate(first_frame + time * rate) > 0.5 for time in times]
+    return contacts
+
+
+def contact_path(name: str) -> str:
+    """The data path of a contact's channel on the armature object."""
+    return f'["contact_{name}"]'
+
+
+def _rotation_path(bone: str) -> str:
+    return f'pose.bones["{bone}"].rotation_quaternion'
+
+
+def _take_paths() -> list[str]:
+    return [*map(_rotation_path, JOINT_NAMES), LOCATION_PATH, *map(contact_path, CONTACT_NAMES)]
 
 
 def sample(
@@ -83,34 +181,63 @@ def _frames(times: np.ndarray, rate: float, first_frame: float) -> np.ndarray:
     return frames[~inside_gap]
 
 
-def _channels(action: bpy.types.Action, armature: bpy.types.Object):
+def _channels(action: bpy.types.Action, armature: bpy.types.Object) -> Callable[[str, int, str], bpy.types.FCurve]:
     """A function (data path, index, group) -> new curve, after giving the action to the armature."""
     data = armature.animation_data
     if hasattr(action, "slots"):
         slot = action.slots.new(id_type="OBJECT", name=armature.name)
         strip = action.layers.new("Layer").strips.new(type="KEYFRAME")
-        bag = strip.channelbag(slot, ensure=True)
+        strip.channelbag(slot, ensure=True)
         data.action = action
         data.action_slot = slot
-        groups: dict[str, bpy.types.ActionGroup] = {}
-
-        def new(path: str, index: int, group: str):
-            curve = bag.fcurves.new(path, index=index)
-            if group not in groups:
-                groups[group] = bag.groups.new(group)
-            curve.group = groups[group]
-            return curve
-
-        return new
-    data.action = action
-    return lambda path, index, group: action.fcurves.new(path, index=index, action_group=group)
+    else:
+        data.action = action
+    return _channels_of(_holder(action, armature))
 
 
-def _fill(curve: bpy.types.FCurve, frames: np.ndarray, values: np.ndarray) -> None:
+def _holder(action: bpy.types.Action, armature: bpy.types.Object):
+    """What holds the armature's curves: the action itself before Blender 4.4, a channelbag from then on."""
+    if not hasattr(action, "slots"):
+        return action
+    slot = armature.animation_data.action_slot
+    return action.layers[0].strips[0].channelbag(slot, ensure=True)
+
+
+def _channels_of(holder) -> Callable[[str, int, str], bpy.types.FCurve]:
+    if isinstance(holder, bpy.types.Action):
+        return lambda path, index, group: holder.fcurves.new(path, index=index, action_group=group)
+
+    def new(path: str, index: int, group: str) -> bpy.types.FCurve:
+        curve = holder.fcurves.new(path, index=index)
+        curve.group = holder.groups.get(group) or holder.groups.new(group)
+        return curve
+
+    return new
+
+
+def _fill(curve: bpy.types.FCurve, frames: np.ndarray, values: np.ndarray, interpolation: int = LINEAR) -> None:
     points = curve.keyframe_points
     points.add(len(frames))
     points.foreach_set("co", np.stack([frames, values], axis=-1).astype(np.float32).ravel())
-    points.foreach_set("interpolation", np.ones(len(frames), np.int32))  # linear: there is a key on each frame
+    points.foreach_set("interpolation", np.full(len(frames), interpolation, np.int32))
+    curve.update()
+
+
+def _fill_smooth(curve: bpy.types.FCurve, frames: np.ndarray, values: np.ndarray, slopes: np.ndarray) -> None:
+    """Bezier keys whose handles stand at a third of the way: the cubic with these slopes (per frame)."""
+    points = curve.keyframe_points
+    count = len(frames)
+    points.add(count)
+    before = np.diff(frames, prepend=frames[0] - 3.0) / 3
+    after = np.diff(frames, append=frames[-1] + 3.0) / 3
+    points.foreach_set("co", np.stack([frames, values], axis=-1).astype(np.float32).ravel())
+    points.foreach_set("interpolation", np.full(count, BEZIER, np.int32))
+    for side in ("left", "right"):
+        points.foreach_set(f"handle_{side}_type", np.full(count, FREE, np.int32))
+    left = np.stack([frames - before, values - slopes * before], axis=-1)
+    right = np.stack([frames + after, values + slopes * after], axis=-1)
+    points.foreach_set("handle_left", left.astype(np.float32).ravel())
+    points.foreach_set("handle_right", right.astype(np.float32).ravel())
     curve.update()
 
 

@@ -6,7 +6,7 @@ import textwrap
 
 import bpy
 
-from . import jobs, text
+from . import cleanup, jobs, text
 from .operators.capture import (
     INT_MOCAP_OT_cancel,
     INT_MOCAP_OT_capture,
@@ -98,6 +98,44 @@ class INT_MOCAP_PT_options(bpy.types.Panel):
         layout.prop(settings, "body")
 
 
+class INT_MOCAP_PT_cleanup(bpy.types.Panel):
+    """Refine the take of the active rig, live."""
+
+    bl_idname = "INT_MOCAP_PT_cleanup"
+    bl_label = "Clean-up"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = text.TAB
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """The active object is a rig with its take."""
+        return cleanup.has_take(context.object)
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the controls."""
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        settings = context.object.int_mocap_cleanup
+        column = layout.column(align=True)
+        column.prop(settings, "smooth", slider=True)
+        for name in ("spine", "arms", "legs"):
+            column.prop(settings, name)
+        layout.prop(settings, "kind")
+        column = layout.column(align=True, heading="Foot lock")
+        column.prop(settings, "lock_left", slider=True)
+        column.prop(settings, "lock_right", slider=True)
+        layout.operator(cleanup.INT_MOCAP_OT_resolve.bl_idname, icon="CON_FLOOR")
+        layout.prop(settings, "level")
+        layout.prop(settings, "ballistic")
+        layout.prop(settings, "fewer_keys")
+        if settings.fewer_keys:
+            column = layout.column(align=True)
+            column.prop(settings, "degrees")
+            column.prop(settings, "millimetres")
+
+
 class INT_MOCAP_PT_export(bpy.types.Panel):
     """Export the take."""
 
@@ -112,4 +150,4 @@ class INT_MOCAP_PT_export(bpy.types.Panel):
         self.layout.operator(INT_MOCAP_OT_export_fbx.bl_idname, icon="EXPORT")
 
 
-CLASSES = (INT_MOCAP_PT_capture, INT_MOCAP_PT_options, INT_MOCAP_PT_export)
+CLASSES = (INT_MOCAP_PT_capture, INT_MOCAP_PT_options, INT_MOCAP_PT_cleanup, INT_MOCAP_PT_export)

@@ -6,9 +6,9 @@ import atexit
 
 import bpy
 
-from . import jobs, operators, panels, preferences, properties
+from . import cleanup, jobs, operators, panels, preferences, properties
 
-_CLASSES = (*preferences.CLASSES, *properties.CLASSES, *operators.CLASSES, *panels.CLASSES)
+_CLASSES = (*preferences.CLASSES, *properties.CLASSES, *cleanup.CLASSES, *operators.CLASSES, *panels.CLASSES)
 
 
 def register() -> None:
@@ -17,6 +17,7 @@ def register() -> None:
     for cls in _CLASSES:
         bpy.utils.register_class(cls)
     properties.register()
+    cleanup.register()
     bpy.app.handlers.load_pre.append(_before_load)
     atexit.register(jobs.stop)
 
@@ -29,6 +30,7 @@ def unregister() -> None:
         bpy.app.handlers.load_pre.remove(_before_load)
     if hasattr(bpy.types.WindowManager, "int_mocap"):
         properties.unregister()
+        cleanup.unregister()
     for cls in reversed(_CLASSES):
         if cls.is_registered:
             bpy.utils.unregister_class(cls)
