@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from int_blender_addon.core.errors import CancelledError, InferenceMissingError, MocapError
+from int_blender_addon.core.files import replacing
 
 from . import __version__
 
@@ -88,6 +89,10 @@ def _parser() -> argparse.ArgumentParser:
     joints.add_argument("--stride", type=int, default=1)
     joints.add_argument("--min-conf", type=float, default=0.0)
     joints.add_argument("--json", type=Path, help="also write the numbers here")
+
+    quality = _command(kinds, "quality", _evaluate_quality, "sliding, floor, jitter and keys of takes, raw and refined")
+    quality.add_argument("takes", nargs="+", type=Path)
+    quality.add_argument("--json", type=Path, help="also write the numbers here")
 
     _command(commands, "doctor", _doctor, "what is installed, found and missing")
     _command(commands, "serve", _serve, "answer Blender on stdin and stdout")
@@ -175,6 +180,21 @@ def _body(options: argparse.Namespace) -> int:
     motion = load_motion(options.take)
     load_body(motion.body).rest(motion.betas).save(options.out)
     print(options.out)
+    return 0
+
+
+def _evaluate_quality(options: argparse.Namespace) -> int:
+    from .evaluate.quality import of_take
+
+    found = {str(path): of_take(path) for path in options.takes}
+    names = list(next(iter(found.values()))["raw"])
+    print(f"| take | | {' | '.join(names)} |\n|{'---|' * (len(names) + 2)}")
+    for path, rows in found.items():
+        for kind, row in rows.items():
+            print(f"| {Path(path).stem} | {kind} | {' | '.join(f'{row[name]:.2f}' for name in names)} |")
+    if options.json is not None:
+        with replacing(options.json) as aside:
+            aside.write_text(json.dumps(found, indent=1))
     return 0
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.utils.data import Dataset
 
 from int_blender_addon.core.body import load_free_body
 from int_blender_addon.core.errors import DataSetError, MocapError
@@ -21,7 +22,7 @@ from ..body.smpl_file import load_smpl_file
 from ..body.smpl_layer import SmplLayer
 from ..model.int_model import TEMPORAL, IntConfig, IntModel
 from ..model.landmark_model import IDENTITY_6D, LANDMARK_CONFIG, LandmarkModel
-from ..model.landmark_weights import save_landmark_model
+from ..model.landmark_weights import load_landmark_model, save_landmark_model
 from ..weights.store import load_model, save_model
 from .landmark_data import LandmarkWindows
 from .landmark_task import LandmarkTask
@@ -30,6 +31,8 @@ from .paper.samples import PhaseSamples
 from .paper.sets import load_set
 from .paper.task import PaperTask, folded, standardize_filters
 from .phases import PHASES
+from .rendered import RenderedWindows
+from .rendered import load as load_rendered
 from .trainer import TrainConfig, Trainer
 
 WINDOWS = 10**9  # numbered samples: never seen twice
@@ -38,13 +41,23 @@ WINDOWS = 10**9  # numbered samples: never seen twice
 def landmarks(options: argparse.Namespace) -> None:
     """Train the landmark model, writing its averaged weights beside each checkpoint."""
     clips = [clip for clip in load_clips(options.cache) if not clip.held_out]
-    windows = LandmarkWindows(clips, load_free_body(), options.seed, WINDOWS)
+    windows: Dataset = LandmarkWindows(clips, load_free_body(), options.seed, WINDOWS)
+    if options.rendered is not None:
+        windows = RenderedWindows(windows, load_rendered(options.rendered)[0], options.share)
     config = TrainConfig(
-        steps=options.steps, batch=options.batch, precision="bfloat16", seed=options.seed, workers=options.workers
+        steps=options.steps,
+        batch=options.batch,
+        rate=options.rate,
+        precision="bfloat16",
+        seed=options.seed,
+        workers=options.workers,
     )
     torch.manual_seed(options.seed)
     shape = replace(LANDMARK_CONFIG, temporal=options.temporal)
-    task = LandmarkTask(LandmarkModel(shape, with_ik=not options.without_ik), windows)
+    model = LandmarkModel(shape, with_ik=not options.without_ik)
+    if options.start is not None:
+        model.load_state_dict(load_landmark_model(options.start).state_dict())
+    task = LandmarkTask(model, windows)
 
     def write(trainer: Trainer) -> None:
         about = {"steps": str(trainer.step), "seed": str(options.seed)}
@@ -111,6 +124,10 @@ def main() -> None:
     command.add_argument("--batch", type=int, default=32, help="windows of 16 frames")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--workers", type=int, default=1)
+    command.add_argument("--rate", type=float, default=5e-4)
+    command.add_argument("--start", type=Path, help="weights to go on from")
+    command.add_argument("--rendered", type=Path, help="made by python -m inference_server.train.rendered")
+    command.add_argument("--share", type=float, default=0.5, help="of windows that are rendered ones")
     command.add_argument("--without-ik", action="store_true", help="the paper's own form, for comparison")
     command.add_argument("--temporal", default="joint", choices=TEMPORAL, help="what the temporal part takes (Table 2)")
     command.set_defaults(run=landmarks)
