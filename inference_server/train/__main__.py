@@ -41,9 +41,10 @@ WINDOWS = 10**9  # numbered samples: never seen twice
 def landmarks(options: argparse.Namespace) -> None:
     """Train the landmark model, writing its averaged weights beside each checkpoint."""
     clips = [clip for clip in load_clips(options.cache) if not clip.held_out]
-    windows: Dataset = LandmarkWindows(clips, load_free_body(), options.seed, WINDOWS)
+    made = LandmarkWindows(clips, load_free_body(), options.seed, WINDOWS)
+    windows: Dataset = made
     if options.rendered is not None:
-        windows = RenderedWindows(windows, load_rendered(options.rendered)[0], options.share)
+        windows = RenderedWindows(made, load_rendered(options.rendered)[0], options.share)
     config = TrainConfig(
         steps=options.steps,
         batch=options.batch,
