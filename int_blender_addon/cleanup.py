@@ -19,6 +19,7 @@ from .core.motion import CONTACT_NAMES, Motion
 from .core.refine import RefineSettings, Rest, raw_of, refine
 
 TAKE_PROPERTY = "int_mocap_take"
+VIDEO_PROPERTY = "int_mocap_video"
 DELAY = 0.05  # seconds after a control moved until the take is made anew
 _PER_FRAME = ("poses", "trans", "frame_index", "time", "confidence", "bridged", "contacts", "world_to_camera")
 _waiting: set[str] = set()  # names of armatures whose controls moved
@@ -66,6 +67,16 @@ def raw_take(armature: bpy.types.Object) -> tuple[Motion, Rest, float]:
         return raw, Rest(arrays["rest_joints"], arrays["rest_sole"]), float(arrays["first_frame"])
     except (KeyError, ValueError) as error:
         raise TakeFileError(f"{armature.name} holds no raw take that can be read.") from error
+
+
+def refined_take(armature: bpy.types.Object) -> Motion:
+    """The take as the rig's controls have it now.
+
+    Raises:
+        TakeFileError: The rig holds no raw take.
+    """
+    raw, rest, _ = raw_take(armature)
+    return refine(raw, rest, armature.int_mocap_cleanup.refine())
 
 
 def apply(armature: bpy.types.Object, contacts: bool = False) -> None:

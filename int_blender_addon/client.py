@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from .core.errors import InferenceDiedError, InferenceMissingError, MocapError
+from .core.files import data_folder
 from .core.protocol import check_hello, decode, encode
 
 PYTHON_VARIABLE = "INT_MOCAP_INFERENCE"
@@ -32,7 +33,7 @@ _FOREIGN = ("PYTHON", "BLENDER", "LIBGL", "__EGL", "GBM", "LD_LIBRARY", "LD_PREL
 
 
 def find_python(explicit: str = "", preferred: str = "") -> Path:
-    """The inference environment's Python: given, by variable, by preference, or beside the code.
+    """The inference environment's Python: given, by variable, by preference, set up by the add-on, or beside the code.
 
     Raises:
         InferenceMissingError: There is none, or the one named is not there.
@@ -47,11 +48,11 @@ def find_python(explicit: str = "", preferred: str = "") -> Path:
             if not path.is_file():
                 raise InferenceMissingError(f"{source or 'You named'} the Python {path}, which is not there.")
             return path
-    folder = CODE_FOLDER / ".venvs" / "inference"
-    path = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    if not path.is_file():
-        raise InferenceMissingError("The inference environment is not set up.")
-    return path
+    for folder in (data_folder() / "inference", CODE_FOLDER / ".venvs" / "inference"):
+        path = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+        if path.is_file():
+            return path
+    raise InferenceMissingError("The inference environment is not set up.")
 
 
 def clean_environment() -> dict[str, str]:

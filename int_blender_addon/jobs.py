@@ -229,6 +229,7 @@ def _build(job: Job, motion: Motion, body: RestBody) -> None:
     rate = keyframes.scene_rate(context.scene)
     action = keyframes.write_take(armature, motion, name, rate, context.scene.frame_start)
     cleanup.attach(armature, motion, body, context.scene.frame_start, job.smooth)
+    armature[cleanup.VIDEO_PROPERTY] = str(job.video)
     job.rigs.append(armature.name)
     job.keys = _count_keys(action)
     for item in context.view_layer.objects:

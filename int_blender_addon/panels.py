@@ -7,6 +7,8 @@ import textwrap
 import bpy
 
 from . import cleanup, jobs, text
+from .core.errors import InferenceMissingError
+from .operators import setup
 from .operators.capture import (
     INT_MOCAP_OT_cancel,
     INT_MOCAP_OT_capture,
@@ -14,8 +16,22 @@ from .operators.capture import (
     INT_MOCAP_OT_show_log,
 )
 from .operators.export import INT_MOCAP_OT_export_fbx
+from .operators.view import INT_MOCAP_OT_match_camera
 
 CHARACTER_PIXELS = 7.0  # about, at a scale of 1
+
+
+def draw_setup(context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
+    """The button that makes the inference environment, or how far that is."""
+    if setup.state.running is not None:
+        column = layout.column(align=True)
+        text_now = f"{text.STAGES.get(setup.state.running.stage, setup.state.running.stage)} {setup.state.running.text}"
+        column.progress(factor=setup.state.running.fraction, text=text_now)
+        column.operator(setup.INT_MOCAP_OT_setup_cancel.bl_idname, icon="CANCEL")
+        return
+    layout.operator(setup.INT_MOCAP_OT_setup.bl_idname, icon="IMPORT")
+    if setup.state.last is not None and setup.state.last.finished:
+        layout.label(text="Inference is set up.", icon="CHECKMARK")
 
 
 class INT_MOCAP_PT_capture(bpy.types.Panel):
@@ -39,6 +55,8 @@ class INT_MOCAP_PT_capture(bpy.types.Panel):
         row.operator(INT_MOCAP_OT_capture.bl_idname, icon="RENDER_ANIMATION")
         if jobs.state.current is not None:
             self._progress(layout, jobs.state.current)
+        if setup.state.running is not None:
+            draw_setup(context, layout)
         if jobs.state.last_error is not None:
             self._error(context, layout)
         elif jobs.state.last_result and jobs.state.current is None:
@@ -64,6 +82,8 @@ class INT_MOCAP_PT_capture(bpy.types.Panel):
             box.label(text=line, icon="ERROR" if number == 0 else "BLANK1")
         for line in textwrap.wrap(error.hint, width):
             box.label(text=line, icon="BLANK1")
+        if isinstance(error, InferenceMissingError):
+            draw_setup(context, box)
         row = box.row(align=True)
         row.operator(INT_MOCAP_OT_show_log.bl_idname, icon="COPYDOWN")
         row.operator(INT_MOCAP_OT_dismiss.bl_idname, icon="X", text="")
@@ -137,16 +157,17 @@ class INT_MOCAP_PT_cleanup(bpy.types.Panel):
 
 
 class INT_MOCAP_PT_export(bpy.types.Panel):
-    """Export the take."""
+    """Look at the take over its video, and export it."""
 
     bl_idname = "INT_MOCAP_PT_export"
-    bl_label = "Export"
+    bl_label = "Look and export"
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = text.TAB
 
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the exports."""
+        self.layout.operator(INT_MOCAP_OT_match_camera.bl_idname, icon="VIEW_CAMERA")
         self.layout.operator(INT_MOCAP_OT_export_fbx.bl_idname, icon="EXPORT")
 
 

@@ -9,6 +9,12 @@ STAGES = {
     "image": "Reading the pictures",
     "building": "Building the rig",
     "cancelling": "Stopping",
+    "INT": "Reading the pictures",
+    "python": "Making the environment:",
+    "disk": "Disk:",
+    "packages": "Installing",
+    "check": "Checking:",
+    "done": "Done:",
 }
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,23 +11,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from int_blender_addon.core.errors import MocapError, ModelFileError
-from int_blender_addon.core.files import replacing
+from int_blender_addon.core.files import data_folder, replacing
 
 from ..model.int_model import IntConfig, IntModel
 from .authors import AuthorsCheckpoint, load_checkpoint
-
-FOLDER_VARIABLE = "INT_MOCAP_DATA"
-
-
-def data_folder() -> Path:
-    """Where this user's own files of the program are, as the system has it; `INT_MOCAP_DATA` overrules."""
-    if named := os.environ.get(FOLDER_VARIABLE):
-        return Path(named)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "INT Mocap"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "INT Mocap"
-    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "int-mocap"
 
 
 def load_model(path: Path) -> IntModel:

@@ -141,7 +141,7 @@ class InferenceMissingError(MocapError):
     """There is no inference environment, or it does not start."""
 
     code, exit_code = "inference_missing", 17
-    default_hint = "Set the inference Python in the add-on's preferences, or run `python3 tasks.py setup`."
+    default_hint = "Press Set up inference, here or in the add-on's preferences."
 
 
 class InferenceDiedError(MocapError):

@@ -1,9 +1,10 @@
-"""Writing files so that a reader never meets half of one."""
+"""Writing files so that a reader never meets half of one; and where this user's own files are."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from .errors import OutputUnwritableError, from_os_error
+
+FOLDER_VARIABLE = "INT_MOCAP_DATA"
 
 
 @contextlib.contextmanager
@@ -72,3 +75,14 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def data_folder() -> Path:
+    """Where this user's own files of the program are, as the system has it; `INT_MOCAP_DATA` overrules."""
+    if named := os.environ.get(FOLDER_VARIABLE):
+        return Path(named)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "INT Mocap"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "INT Mocap"
+    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "int-mocap"

@@ -1,5 +1,5 @@
 """What the buttons do."""
 
-from . import capture, export
+from . import capture, export, setup, view
 
-CLASSES = (*capture.CLASSES, *export.CLASSES)
+CLASSES = (*capture.CLASSES, *export.CLASSES, *setup.CLASSES, *view.CLASSES)

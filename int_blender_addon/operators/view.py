@@ -1,0 +1,99 @@
+"""Seeing a take over its video: a camera that matches the video's, with the video behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+
+from .. import cleanup
+from ..core.errors import MocapError, TakeFileError
+
+FROM_VISION = np.diag([1.0, -1.0, -1.0, 1.0])  # y down, looking along +z, to Blender's camera
+SENSOR_MM = 36.0
+
+
+class INT_MOCAP_OT_match_camera(bpy.types.Operator):
+    """Look through a camera that matches the video's, with the video behind the body"""
+
+    bl_idname = "int_mocap.match_camera"
+    bl_label = "Match camera"
+    bl_options = {"REGISTER", "UNDO"}
+
+    match_resolution: bpy.props.BoolProperty(
+        name="Match resolution", description="Give the scene the video's picture size", default=True
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """The active object is a rig with its take."""
+        return cleanup.has_take(context.object)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Make the camera, or move the one that is there."""
+        try:
+            camera = match(context, context.object, self.match_resolution)
+        except MocapError as error:
+            self.report({"ERROR"}, error.message)
+            return {"CANCELLED"}
+        context.scene.camera = camera
+        for area in context.screen.areas if context.screen else ():
+            if area.type == "VIEW_3D":
+                area.spaces.active.region_3d.view_perspective = "CAMERA"
+        return {"FINISHED"}
+
+
+def match(context: bpy.types.Context, armature: bpy.types.Object, resolution: bool) -> bpy.types.Object:
+    """The camera of a rig's take, with the video as its background where the file is still there.
+
+    Raises:
+        TakeFileError: The take knows no camera.
+    """
+    take = cleanup.refined_take(armature)
+    width, height = (int(side) for side in take.image_size)
+    if not width or not height:
+        raise TakeFileError("This take knows no camera.", "Takes of other programs have none.")
+    name = f"{armature.name} camera"
+    camera = bpy.data.objects.get(name)
+    if camera is None or camera.type != "CAMERA":
+        camera = bpy.data.objects.new(name, bpy.data.cameras.new(name))
+        context.scene.collection.objects.link(camera)
+    lens = camera.data
+    lens.sensor_fit, lens.sensor_width, lens.sensor_height = "HORIZONTAL", SENSOR_MM, SENSOR_MM
+    if height > width:
+        lens.sensor_fit = "VERTICAL"
+    longer = max(width, height)
+    lens.lens = float(take.K[0, 0]) / longer * SENSOR_MM
+    lens.shift_x = ((width - 1) / 2 - float(take.K[0, 2])) / longer
+    lens.shift_y = (float(take.K[1, 2]) - (height - 1) / 2) / longer
+    world_to_camera = np.asarray(take.world_to_camera, float)
+    still = world_to_camera if world_to_camera.ndim == 2 else world_to_camera[0]
+    camera.matrix_world = Matrix(armature.matrix_world @ Matrix((np.linalg.inv(still) @ FROM_VISION).tolist()))
+    if resolution:
+        render = context.scene.render
+        render.resolution_x, render.resolution_y = width, height
+        render.pixel_aspect_x = render.pixel_aspect_y = 1.0
+    _put_video_behind(context, armature, lens)
+    return camera
+
+
+def _put_video_behind(context: bpy.types.Context, armature: bpy.types.Object, lens: bpy.types.Camera) -> None:
+    video = Path(str(armature.get(cleanup.VIDEO_PROPERTY, "")))
+    lens.show_background_images = True
+    lens.background_images.clear()
+    if not video.is_file():
+        return
+    image = bpy.data.images.load(str(video), check_existing=True)
+    behind = lens.background_images.new()
+    behind.image = image
+    behind.alpha = 1.0
+    behind.display_depth = "BACK"
+    user = behind.image_user
+    user.frame_start = context.scene.frame_start
+    user.frame_duration = max(image.frame_duration, 1)
+    user.use_auto_refresh = True
+
+
+CLASSES = (INT_MOCAP_OT_match_camera,)

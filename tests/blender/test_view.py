@@ -1,0 +1,70 @@
+"""The camera that matches the video's."""
+
+import bpy
+import numpy as np
+import pytest
+from bpy_extras.object_utils import world_to_camera_view
+from mathutils import Vector
+
+import int_blender_addon
+from int_blender_addon import cleanup, keyframes, rig
+
+
+@pytest.fixture
+def taken(empty_scene, rest_body, make_motion):
+    int_blender_addon.register()
+    motion = make_motion(20, 30.0, spread=0.1)
+    motion.image_size = np.array([720, 1280])
+    motion.K = np.array([[1500.0, 0, 400.0], [0, 1500.0, 600.0], [0, 0, 1.0]])
+    camera = np.eye(4)
+    camera[:3, :3] = [[1, 0, 0], [0, 0, -1], [0, 1, 0]]  # level, looking along +y
+    camera[:3, 3] = [0.1, 1.4, 4.0]
+    motion.world_to_camera = camera
+    armature = rig.build(rest_body, "Take", bpy.context.scene.collection)
+    keyframes.write_take(armature, motion, "Take", 30.0, 1.0)
+    cleanup.attach(armature, motion, rest_body, 1.0, 0.0)
+    for name in ("smooth", "lock_left", "lock_right"):
+        armature.int_mocap_cleanup[name] = 0.0
+    bpy.context.view_layer.objects.active = armature
+    yield armature, motion
+    int_blender_addon.unregister()
+
+
+def test_points_fall_on_their_pixels(taken) -> None:
+    armature, motion = taken
+    assert bpy.ops.int_mocap.match_camera() == {"FINISHED"}
+    scene = bpy.context.scene
+    assert (scene.render.resolution_x, scene.render.resolution_y) == (720, 1280)
+    bpy.context.view_layer.update()
+    rng = np.random.default_rng(0)
+    for point in rng.normal(size=(8, 3)) * [0.3, 0.3, 0.4] + [0, 0, 1.2]:
+        seen = motion.K @ (motion.world_to_camera[:3, :3] @ point + motion.world_to_camera[:3, 3])
+        pixel = seen[:2] / seen[2]
+        x, y, _ = world_to_camera_view(scene, scene.camera, Vector(point))
+        # a pixel's middle is at whole numbers there, and at halves here
+        assert [x * 720 - 0.5, (1 - y) * 1280 - 0.5] == pytest.approx(pixel, abs=0.02)
+
+
+def test_again_moves_the_same_camera_and_the_scene_can_stay(taken) -> None:
+    armature, _ = taken
+    scene = bpy.context.scene
+    scene.render.resolution_x = 111
+    bpy.ops.int_mocap.match_camera(match_resolution=False)
+    first = scene.camera
+    bpy.ops.int_mocap.match_camera(match_resolution=False)
+    assert scene.camera == first and scene.render.resolution_x == 111
+    assert sum(o.type == "CAMERA" for o in bpy.data.objects) == 1
+
+
+def test_a_take_without_a_camera_is_told(taken) -> None:
+    armature, motion = taken
+    motion.image_size = np.zeros(2, int)
+    cleanup.attach(armature, motion, rig_body(), 1.0, 0.0)
+    with pytest.raises(RuntimeError, match="camera"):
+        bpy.ops.int_mocap.match_camera()
+
+
+def rig_body():
+    from int_blender_addon.core.body import load_free_body
+
+    return load_free_body().rest(np.zeros(10))
