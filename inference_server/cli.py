@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("video", type=Path)
     command.add_argument("--quality", default="fast", choices=("fast", "best"))
     command.add_argument("--json", action="store_true")
+    command.add_argument("--thumbnails", type=Path, help="a folder for a picture of each")
 
     command = _command(commands, "body", _body, "write the rest body of a take, for Blender to build")
     command.add_argument("take", type=Path)
@@ -163,7 +164,7 @@ class ProgressLine:
 def _people(options: argparse.Namespace) -> int:
     from .people.report import people_report
 
-    people = people_report(options.video, options.quality)
+    people = people_report(options.video, options.quality, thumbnails=options.thumbnails)
     if options.json:
         print(json.dumps(people, indent=1))
         return 0

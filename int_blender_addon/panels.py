@@ -8,7 +8,7 @@ import bpy
 
 from . import cleanup, jobs, text
 from .core.errors import InferenceMissingError
-from .operators import setup
+from .operators import people, setup
 from .operators.capture import (
     INT_MOCAP_OT_cancel,
     INT_MOCAP_OT_capture,
@@ -16,6 +16,7 @@ from .operators.capture import (
     INT_MOCAP_OT_show_log,
 )
 from .operators.export import INT_MOCAP_OT_export_fbx
+from .operators.people import INT_MOCAP_OT_choose_person, INT_MOCAP_OT_find_people
 from .operators.view import INT_MOCAP_OT_match_camera
 
 CHARACTER_PIXELS = 7.0  # about, at a scale of 1
@@ -110,12 +111,31 @@ class INT_MOCAP_PT_options(bpy.types.Panel):
         layout.prop(settings, "person")
         if settings.person == "number":
             layout.prop(settings, "person_number")
+        self._people(layout, settings)
         layout.prop(settings, "smooth", slider=True)
         layout.prop(settings, "use_trim")
         if settings.use_trim:
             layout.prop(settings, "start")
             layout.prop(settings, "end")
         layout.prop(settings, "body")
+
+    def _people(self, layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
+        """The people of the video as pictures to choose from."""
+        label = "Looking for people…" if people.state.process is not None else ""
+        layout.operator(INT_MOCAP_OT_find_people.bl_idname, icon="COMMUNITY", **({"text": label} if label else {}))
+        if people.state.pictures is None or people.state.video != bpy.path.abspath(settings.video):
+            return
+        grid = layout.grid_flow(columns=3, even_columns=True)
+        for person in people.state.people:
+            number = int(person["person_id"])
+            picture = people.state.pictures.get(str(number))
+            column = grid.column(align=True)
+            if picture is not None:
+                column.template_icon(picture.icon_id, scale=4.0)
+            chosen = settings.person == "number" and settings.person_number == number
+            chosen = chosen or (settings.person == "auto" and person["main"])
+            caption = f"{number}: {person['first']:.1f}–{person['last']:.1f} s"
+            column.operator(INT_MOCAP_OT_choose_person.bl_idname, text=caption, depress=chosen).number = number
 
 
 class INT_MOCAP_PT_cleanup(bpy.types.Panel):

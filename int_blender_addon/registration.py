@@ -7,7 +7,7 @@ import atexit
 import bpy
 
 from . import cleanup, jobs, operators, panels, preferences, properties
-from .operators import setup
+from .operators import people, setup
 
 _CLASSES = (*preferences.CLASSES, *properties.CLASSES, *cleanup.CLASSES, *operators.CLASSES, *panels.CLASSES)
 
@@ -22,14 +22,17 @@ def register() -> None:
     bpy.app.handlers.load_pre.append(_before_load)
     atexit.register(jobs.stop)
     atexit.register(setup.stop)
+    atexit.register(people.stop)
 
 
 def unregister() -> None:
     """Take everything back: processes, timers, handlers, properties, classes."""
     jobs.stop()
     setup.stop()
+    people.stop()
     atexit.unregister(jobs.stop)
     atexit.unregister(setup.stop)
+    atexit.unregister(people.stop)
     if _before_load in bpy.app.handlers.load_pre:
         bpy.app.handlers.load_pre.remove(_before_load)
     if hasattr(bpy.types.WindowManager, "int_mocap"):

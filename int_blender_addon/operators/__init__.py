@@ -1,5 +1,5 @@
 """What the buttons do."""
 
-from . import capture, export, setup, view
+from . import capture, export, people, setup, view
 
-CLASSES = (*capture.CLASSES, *export.CLASSES, *setup.CLASSES, *view.CLASSES)
+CLASSES = (*capture.CLASSES, *export.CLASSES, *people.CLASSES, *setup.CLASSES, *view.CLASSES)

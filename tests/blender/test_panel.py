@@ -145,3 +145,32 @@ def _exists(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+@needs_inference
+def test_people_are_found_and_chosen_by_picture(addon) -> None:
+    from int_blender_addon.operators import people
+
+    addon.video = str(VIDEO)
+    bpy.ops.int_mocap.find_people()
+    deadline = time.monotonic() + 60
+    while people._tick() is not None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [person["person_id"] for person in people.state.people] == [1]
+    assert people.state.pictures is not None and people.state.pictures["1"].image_size[0] > 20
+    bpy.ops.int_mocap.choose_person(number=1)
+    assert addon.person == "number" and addon.person_number == 1
+    addon.video = "/nowhere.mp4"
+    bpy.ops.int_mocap.find_people()
+    while people._tick() is not None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert jobs.state.last_error is not None and "nowhere" in jobs.state.last_error.message
+    folder = Path(people.state.folder.name)
+    people.stop()
+    assert not folder.exists() and people.state.pictures is None
+
+
+def test_a_dropped_video_is_taken(addon) -> None:
+    assert bpy.ops.int_mocap.use_video(filepath="/a b/c.mp4") == {"FINISHED"}
+    assert addon.video == "/a b/c.mp4"
+    assert ".mp4" in bpy.types.INT_MOCAP_FH_video.bl_file_extensions

@@ -31,7 +31,7 @@ def taken(empty_scene, rest_body, make_motion):
 
 
 def test_points_fall_on_their_pixels(taken) -> None:
-    armature, motion = taken
+    _armature, motion = taken
     assert bpy.ops.int_mocap.match_camera() == {"FINISHED"}
     scene = bpy.context.scene
     assert (scene.render.resolution_x, scene.render.resolution_y) == (720, 1280)
@@ -46,7 +46,7 @@ def test_points_fall_on_their_pixels(taken) -> None:
 
 
 def test_again_moves_the_same_camera_and_the_scene_can_stay(taken) -> None:
-    armature, _ = taken
+    _armature, _ = taken
     scene = bpy.context.scene
     scene.render.resolution_x = 111
     bpy.ops.int_mocap.match_camera(match_resolution=False)
