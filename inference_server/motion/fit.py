@@ -51,7 +51,7 @@ class FitSettings:
     joint_acceleration: float = 8.4  # m/s^2
     turn_acceleration: float = 45.0  # rad/s^2
     depth_acceleration: float = 2.0  # m/s^2, the pelvis along the view
-    told: float = 0.7  # how many times the spread that the landmark model tells counts as one
+    told: float = 1.2  # times the spread that the landmark model tells: it is surer than it should be on real video
     shape: float = 0.05  # weight of the shape prior per frame
     outlier: float = 2.0  # residuals beyond so many spreads lose their pull
 
