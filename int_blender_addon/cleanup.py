@@ -169,11 +169,11 @@ class INT_MOCAP_PG_cleanup(bpy.types.PropertyGroup):
         name="Legs", description="Times the smoothing", default=1, min=0, max=3, update=_changed
     )
     lock_left: bpy.props.FloatProperty(
-        name="Left", description="How firmly the left foot stands where it stands",
+        name="Left foot", description="How firmly the left foot stands where it stands",
         default=1, min=0, max=1, update=_changed,
     )  # fmt: skip
     lock_right: bpy.props.FloatProperty(
-        name="Right", description="How firmly the right foot stands where it stands",
+        name="Right foot", description="How firmly the right foot stands where it stands",
         default=1, min=0, max=1, update=_changed,
     )  # fmt: skip
     level: bpy.props.BoolProperty(

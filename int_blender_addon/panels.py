@@ -163,7 +163,7 @@ class INT_MOCAP_PT_cleanup(bpy.types.Panel):
         for name in ("spine", "arms", "legs"):
             column.prop(settings, name)
         layout.prop(settings, "kind")
-        column = layout.column(align=True, heading="Foot lock")
+        column = layout.column(align=True)
         column.prop(settings, "lock_left", slider=True)
         column.prop(settings, "lock_right", slider=True)
         layout.operator(cleanup.INT_MOCAP_OT_resolve.bl_idname, icon="CON_FLOOR")

@@ -140,6 +140,16 @@ def test_a_slope_is_levelled_and_the_camera_goes_with_it() -> None:
     assert seen[:3] == pytest.approx(tilted.trans[7] + BODY.joints[0], abs=1e-6)  # the camera was the world's
 
 
+def test_footprints_at_two_far_heights_are_no_floor_between() -> None:
+    raw = marching(frames=60, slide=0.0)
+    raw.contacts[:] = 0.0
+    raw.contacts[5:20, 0] = 1.0
+    raw.contacts[40:55, 0] = 1.0
+    raw.trans[30:, 2] += 1.0  # a step onto a table
+    found = refine(raw, REST, RefineSettings())
+    assert np.isfinite(found.poses).all() and np.isfinite(found.trans).all()
+
+
 def test_a_jump_follows_gravity() -> None:
     frames, fps = 60, 60.0
     time = np.arange(frames) / fps

@@ -135,6 +135,12 @@ class Window:
         time.sleep(0.3)
         self._xdotool("click", "1")
 
+    def key(self, combination: str) -> None:
+        """A real key press over the 3D View."""
+        self._xdotool("mousemove", "300", "400")
+        time.sleep(0.2)
+        self._xdotool("key", combination)
+
     def _xdotool(self, *words: str) -> None:
         subprocess.run(["xdotool", *words], env=self.environment, check=True)
 

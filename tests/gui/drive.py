@@ -9,6 +9,7 @@ are pressed by real clicks.
 import json
 import os
 import sys
+import time
 import traceback
 from pathlib import Path
 
@@ -23,6 +24,10 @@ done_commands: list[str] = []
 
 def jobs():
     return sys.modules.get(f"{MODULE}.int_blender_addon.jobs")
+
+
+def people():
+    return sys.modules.get(f"{MODULE}.int_blender_addon.operators.people")
 
 
 def view3d():
@@ -52,6 +57,8 @@ def status() -> dict:
         "bones": [len(o.data.bones) for o in rigs],
         "enabled": MODULE in bpy.context.preferences.addons,
         "commands": len(done_commands),
+        "people": len(people().state.people) if people() else 0,
+        "slowest": slowest[0],
     }
 
 
@@ -63,7 +70,15 @@ def obey() -> None:
         exec(text, {"bpy": bpy, "settings": bpy.context.window_manager.int_mocap})  # the test's own words
 
 
+slowest, ticked = [0.0], [0.0]
+
+
 def tick() -> float:
+    now = time.monotonic()
+    state = jobs().state if jobs() else None
+    if ticked[0] and state is not None and state.current is not None and state.current.stage != "building":
+        slowest[0] = max(slowest[0], now - ticked[0] - 0.05)
+    ticked[0] = now
     try:
         _, area, region = view3d()
         area.spaces.active.show_region_ui = True

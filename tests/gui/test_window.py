@@ -100,3 +100,27 @@ def test_a_bad_video_is_told_in_a_sentence(open_window, tmp_path: Path) -> None:
     assert not status["running"] and status["rigs"] == {} and "bad.mp4" in status["error"]
     time.sleep(1.0)
     window.shot("error")
+
+
+def test_undo_people_and_the_camera_that_matches(open_window) -> None:
+    window = open_window(VIDEO)
+    window.say("bpy.data.objects.remove(bpy.data.objects['Cube'])")
+    window.say("bpy.ops.int_mocap.find_people()")
+    window.wait(lambda s: s["people"] == 1, 60)
+    time.sleep(1.0)
+    window.shot("people")
+    window.say("bpy.ops.int_mocap.choose_person(number=1)")
+    window.click(CAPTURE_BUTTON)
+    window.wait(lambda s: s["running"], 20)
+    status = window.wait(lambda s: not s["running"] and s["rigs"], 120)
+    window.key("ctrl+z")
+    window.wait(lambda s: s["rigs"] == {}, 10)
+    window.key("ctrl+shift+z")
+    assert window.wait(lambda s: bool(s["rigs"]), 10)["rigs"] == status["rigs"]
+    window.say("bpy.context.view_layer.objects.active = next(o for o in bpy.data.objects if o.type == 'ARMATURE')")
+    window.say("bpy.ops.int_mocap.match_camera()")
+    window.say("area = next(a for a in bpy.data.window_managers[0].windows[0].screen.areas if a.type == 'VIEW_3D'); "
+               "area.spaces.active.region_3d.view_perspective = 'CAMERA'; bpy.context.scene.frame_set(200)")  # fmt: skip
+    time.sleep(2.0)
+    window.shot("camera")
+    assert window.status["slowest"] < 0.5, "the window never stalls for long"

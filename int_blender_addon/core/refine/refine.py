@@ -166,7 +166,7 @@ def level(moving: Skeleton, sole: np.ndarray, standing: np.ndarray) -> np.ndarra
         return world
     prints = np.array([points[first : last + 1, k].mean(axis=0) for k, first, last in held])
     heights = prints[:, 2]
-    near = np.abs(heights - np.median(heights)) < STEP  # others stand on boxes
+    near = np.abs(heights - np.quantile(heights, 0.5, method="nearest")) < STEP  # others stand on boxes
     middle = prints[near].mean(axis=0)
     centred = prints[near] - middle
     normal = centred[:, :2].T @ centred[:, :2] + SLOPE_RIDGE * np.eye(2)
