@@ -8,8 +8,9 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from .. import cleanup
+from .. import cleanup, keyframes
 from ..core.errors import MocapError, TakeFileError
+from ..core.motion import Motion
 
 FROM_VISION = np.diag([1.0, -1.0, -1.0, 1.0])  # y down, looking along +z, to Blender's camera
 SENSOR_MM = 36.0
@@ -75,14 +76,18 @@ def match(context: bpy.types.Context, armature: bpy.types.Object, resolution: bo
         render = context.scene.render
         render.resolution_x, render.resolution_y = width, height
         render.pixel_aspect_x = render.pixel_aspect_y = 1.0
-    _put_video_behind(context, armature, lens)
+    _put_video_behind(context, armature, lens, take)
     return camera
 
 
-def _put_video_behind(context: bpy.types.Context, armature: bpy.types.Object, lens: bpy.types.Camera) -> None:
+def _put_video_behind(
+    context: bpy.types.Context, armature: bpy.types.Object, lens: bpy.types.Camera, take: Motion
+) -> None:
     video = Path(str(armature.get(cleanup.VIDEO_PROPERTY, "")))
     lens.show_background_images = True
     lens.background_images.clear()
+    lens.animation_data_clear()
+    first_frame = cleanup.raw_take(armature)[2]
     if not video.is_file():
         return
     image = bpy.data.images.load(str(video), check_existing=True)
@@ -90,10 +95,34 @@ def _put_video_behind(context: bpy.types.Context, armature: bpy.types.Object, le
     behind.image = image
     behind.alpha = 1.0
     behind.display_depth = "BACK"
-    user = behind.image_user
-    user.frame_start = context.scene.frame_start
-    user.frame_duration = max(image.frame_duration, 1)
+    _run_in_time(context.scene, behind.image_user, image.frame_duration, take.time, take.frame_index, first_frame)
+
+
+def _run_in_time(
+    scene: bpy.types.Scene,
+    user: bpy.types.ImageUser,
+    length: int,
+    times: np.ndarray,
+    frame_index: np.ndarray,
+    first_frame: float,
+) -> None:
+    """Let the video show, at every scene frame, its frame of that time: Blender itself goes on by one a frame."""
+    rate = keyframes.scene_rate(scene)
+    frames = np.arange(int(np.ceil(first_frame + times[0] * rate)), int(first_frame + times[-1] * rate) + 1)
+    after = np.clip(np.searchsorted(times, (frames - first_frame) / rate), 1, max(len(times) - 1, 1))
+    at = (frames - first_frame) / rate
+    nearer = np.abs(times[np.minimum(after, len(times) - 1)] - at) < np.abs(times[after - 1] - at)
+    shown = frame_index[np.where(nearer, np.minimum(after, len(times) - 1), after - 1)] + 1
+    user.frame_start = int(first_frame)
+    user.frame_duration = max(length, int(frames[-1] - first_frame) + 1) if len(frames) else max(length, 1)
     user.use_auto_refresh = True
+    offsets = shown - (frames - int(first_frame) + 1)
+    for k in np.flatnonzero(np.concatenate([[True], np.diff(offsets) != 0])) if len(frames) else ():
+        user.frame_offset = int(offsets[k])
+        user.keyframe_insert("frame_offset", frame=float(frames[k]))
+    for curve in keyframes.curves_of(user.id_data.animation_data.action) if user.id_data.animation_data else ():
+        for point in curve.keyframe_points:
+            point.interpolation = "CONSTANT"
 
 
 CLASSES = (INT_MOCAP_OT_match_camera,)

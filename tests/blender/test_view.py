@@ -1,5 +1,7 @@
 """The camera that matches the video's."""
 
+from pathlib import Path
+
 import bpy
 import numpy as np
 import pytest
@@ -8,6 +10,8 @@ from mathutils import Vector
 
 import int_blender_addon
 from int_blender_addon import cleanup, keyframes, rig
+
+VIDEO = Path(__file__).resolve().parents[1] / "data" / "videos" / "tfjs_pose_squats.mp4"
 
 
 @pytest.fixture
@@ -43,6 +47,22 @@ def test_points_fall_on_their_pixels(taken) -> None:
         x, y, _ = world_to_camera_view(scene, scene.camera, Vector(point))
         # a pixel's middle is at whole numbers there, and at halves here
         assert [x * 720 - 0.5, (1 - y) * 1280 - 0.5] == pytest.approx(pixel, abs=0.02)
+
+
+def test_the_video_behind_keeps_its_time(taken) -> None:
+    """A video of 5 frames a second behind a scene of 24: the frame of that moment is shown."""
+    armature, motion = taken
+    motion.time, motion.frame_index, motion.fps = np.arange(20) / 5.0, np.arange(20), 5.0
+    cleanup.attach(armature, motion, rig_body(), 1.0, 0.0)
+    armature[cleanup.VIDEO_PROPERTY] = str(VIDEO)
+    bpy.context.scene.render.fps = 24
+    bpy.ops.int_mocap.match_camera()
+    lens = bpy.context.scene.camera.data
+    user = lens.background_images[0].image_user
+    for frame in (1, 13, 25, 49, 85):
+        bpy.context.scene.frame_set(frame)
+        shown = frame - user.frame_start + 1 + user.frame_offset - 1  # from 0
+        assert shown == pytest.approx((frame - 1) / 24 * 5, abs=0.51)
 
 
 def test_again_moves_the_same_camera_and_the_scene_can_stay(taken) -> None:

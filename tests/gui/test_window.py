@@ -119,8 +119,8 @@ def test_undo_people_and_the_camera_that_matches(open_window) -> None:
     assert window.wait(lambda s: bool(s["rigs"]), 10)["rigs"] == status["rigs"]
     window.say("bpy.context.view_layer.objects.active = next(o for o in bpy.data.objects if o.type == 'ARMATURE')")
     window.say("bpy.ops.int_mocap.match_camera()")
-    window.say("area = next(a for a in bpy.data.window_managers[0].windows[0].screen.areas if a.type == 'VIEW_3D'); "
-               "area.spaces.active.region_3d.view_perspective = 'CAMERA'; bpy.context.scene.frame_set(200)")  # fmt: skip
+    view = "next(a for a in bpy.data.window_managers[0].windows[0].screen.areas if a.type == 'VIEW_3D').spaces.active"
+    window.say(f"{view}.region_3d.view_perspective = 'CAMERA'; bpy.context.scene.frame_set(200)")
     time.sleep(2.0)
     window.shot("camera")
     assert window.status["slowest"] < 0.5, "the window never stalls for long"
