@@ -60,19 +60,21 @@ class State:
     last_log: list[str] = field(default_factory=list)
     count: int = 0
     client: Client | None = None  # kept warm between captures
+    waiting: list[dict[str, object]] = field(default_factory=list)  # captures asked for while one runs
 
 
 state = State()
 
 
 def start(context: bpy.types.Context, message: dict[str, object]) -> None:
-    """Begin a capture with the fields of a `capture` message.
+    """Begin a capture with the fields of a `capture` message; while one runs, put it behind the others.
 
     Raises:
         MocapError: The inference process is not to be had.
     """
     if state.current is not None:
-        raise MocapError("A capture is running.", "Wait for it, or cancel it.")
+        state.waiting.append(message)
+        return
     state.last_error, state.last_result = None, ""
     folder = takes_folder()
     try:
@@ -91,18 +93,38 @@ def start(context: bpy.types.Context, message: dict[str, object]) -> None:
 
 
 def cancel() -> None:
-    """End the running capture and its process at once; what it put into the scene goes too."""
+    """End the running capture and its process at once; what it put into the scene goes too. The next one begins."""
     if state.current is None:
         return
     job, state.current = state.current, None
     _remove_rigs(job)
     _drop_client()
+    _begin_next()
     _redraw()
+
+
+def clear_waiting() -> None:
+    """Forget the captures that wait."""
+    state.waiting.clear()
+
+
+def _begin_next() -> None:
+    """Start the first capture that waits; one that can't start is told, and the others stay."""
+    if not state.waiting or state.current is not None:
+        return
+    error = state.last_error
+    try:
+        start(bpy.context, state.waiting.pop(0))
+    except MocapError as failure:
+        state.last_error = failure
+    else:
+        state.last_error = error  # what went wrong before stays on show
 
 
 def stop() -> None:
     """End everything, and wait for it: for leaving Blender and for unregistering."""
     state.current = None
+    state.waiting.clear()
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
     client, state.client = state.client, None
@@ -159,6 +181,8 @@ def _tick() -> float | None:
         traceback.print_exc()
         state.current, state.last_error = None, MocapError(f"Something unforeseen happened: {error!r}.")
         _drop_client()
+    if state.current is None:
+        _begin_next()
     _redraw()
     return TICK_SECONDS if state.current is not None else None
 

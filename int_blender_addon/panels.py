@@ -12,6 +12,7 @@ from .operators import people, setup
 from .operators.capture import (
     INT_MOCAP_OT_cancel,
     INT_MOCAP_OT_capture,
+    INT_MOCAP_OT_clear_queue,
     INT_MOCAP_OT_dismiss,
     INT_MOCAP_OT_show_log,
 )
@@ -49,11 +50,11 @@ class INT_MOCAP_PT_capture(bpy.types.Panel):
         layout = self.layout
         settings = context.window_manager.int_mocap
         column = layout.column()
-        column.enabled = jobs.state.current is None
         column.prop(settings, "video", text="")
         row = column.row(align=True)
         row.scale_y = 1.6
-        row.operator(INT_MOCAP_OT_capture.bl_idname, icon="RENDER_ANIMATION")
+        label = "Capture after this one" if jobs.state.current is not None else "Capture from video"
+        row.operator(INT_MOCAP_OT_capture.bl_idname, icon="RENDER_ANIMATION", text=label)
         if jobs.state.current is not None:
             self._progress(layout, jobs.state.current)
         if setup.state.running is not None:
@@ -73,6 +74,10 @@ class INT_MOCAP_PT_capture(bpy.types.Panel):
             facts.append(f"{job.keys:,} keys")
         column.label(text=", ".join(facts) or " ")
         column.operator(INT_MOCAP_OT_cancel.bl_idname, icon="CANCEL")
+        if jobs.state.waiting:
+            row = column.row(align=True)
+            row.label(text=f"{len(jobs.state.waiting)} waiting")
+            row.operator(INT_MOCAP_OT_clear_queue.bl_idname, text="", icon="X")
 
     def _error(self, context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
         error = jobs.state.last_error
@@ -105,7 +110,6 @@ class INT_MOCAP_PT_options(bpy.types.Panel):
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        layout.enabled = jobs.state.current is None
         settings = context.window_manager.int_mocap
         layout.prop(settings, "quality")
         layout.prop(settings, "person")

@@ -17,13 +17,8 @@ class INT_MOCAP_OT_capture(bpy.types.Operator):
     bl_label = "Capture from video"
     bl_options = {"REGISTER"}
 
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        """Only one capture at a time."""
-        return jobs.state.current is None
-
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Start it; the timer of `jobs` does the rest."""
+        """Start it, or put it behind the one that runs; the timer of `jobs` does the rest."""
         settings = context.window_manager.int_mocap
         try:
             if not settings.video.strip():
@@ -53,6 +48,18 @@ class INT_MOCAP_OT_cancel(bpy.types.Operator):
         """Stop it."""
         jobs.cancel()
         self.report({"INFO"}, "The capture was cancelled.")
+        return {"FINISHED"}
+
+
+class INT_MOCAP_OT_clear_queue(bpy.types.Operator):
+    """Forget the captures that wait; the one that runs goes on"""
+
+    bl_idname = "int_mocap.clear_queue"
+    bl_label = "Clear queue"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Forget them."""
+        jobs.clear_waiting()
         return {"FINISHED"}
 
 
@@ -86,4 +93,10 @@ class INT_MOCAP_OT_dismiss(bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES = (INT_MOCAP_OT_capture, INT_MOCAP_OT_cancel, INT_MOCAP_OT_show_log, INT_MOCAP_OT_dismiss)
+CLASSES = (
+    INT_MOCAP_OT_capture,
+    INT_MOCAP_OT_cancel,
+    INT_MOCAP_OT_clear_queue,
+    INT_MOCAP_OT_show_log,
+    INT_MOCAP_OT_dismiss,
+)

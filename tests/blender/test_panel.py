@@ -174,3 +174,20 @@ def test_a_dropped_video_is_taken(addon) -> None:
     assert bpy.ops.int_mocap.use_video(filepath="/a b/c.mp4") == {"FINISHED"}
     assert addon.video == "/a b/c.mp4"
     assert ".mp4" in bpy.types.INT_MOCAP_FH_video.bl_file_extensions
+
+
+@needs_inference
+def test_captures_wait_for_each_other(addon, tmp_path) -> None:
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(b"nothing")
+    addon.video, addon.quality, addon.use_trim, addon.end = str(VIDEO), "fast", True, 2.0
+    bpy.ops.int_mocap.capture()
+    for video in (str(bad), str(VIDEO), str(VIDEO)):
+        addon.video = video
+        bpy.ops.int_mocap.capture()
+    assert len(jobs.state.waiting) == 3
+    run_timers(lambda: len(jobs.state.waiting) == 1, 120)
+    bpy.ops.int_mocap.clear_queue()
+    run_timers(lambda: jobs.state.current is None, 120)
+    assert sum(o.type == "ARMATURE" for o in bpy.data.objects) == 2
+    assert jobs.state.last_error is not None and "bad.mp4" in jobs.state.last_error.message
