@@ -29,10 +29,11 @@ FADE = 0.15  # seconds before and after a stance in which the change comes and g
 TURN_FADE = 0.06  # seconds in which the sole comes to lie flat within a stance
 REACH = 0.998  # of the leg's length: beyond it knees pop
 CARRY_SIGMA = 0.2  # seconds: how slowly the body follows its standing feet
+FORGOTTEN = 0.6  # seconds from any stance at which the body is where it was seen
 CARRIED_ACROSS = 0.3
 BELIEVED = 0.95
 TRUST_SIGMA = 0.03  # seconds
-FAR = (0.1, 0.2)  # metres from the footprint at which a contact is doubted, and not believed
+FAR = (0.06, 0.15)  # metres from the footprint at which a contact is doubted, and not believed
 QUICK = (0.5, 1.0)  # m/s of the ankle, likewise
 ON_FLOOR = 0.08  # metres: a footprint higher or lower than that is on a box or a step
 DROP_SIGMA = 0.08  # seconds: how smoothly the pelvis comes down
@@ -244,7 +245,8 @@ def _carried(
     mean = (firm[..., None] * apart).sum(axis=1) / np.maximum(firm.sum(axis=1), 1.0)[:, None]
     known = np.flatnonzero(some)
     filled = np.stack([np.interp(time, time[known], mean[known, k]) for k in range(3)], axis=-1)
-    carried = gaussian_smooth(filled, time, CARRY_SIGMA)
+    away = np.abs(time[:, None] - time[known]).min(axis=1)
+    carried = gaussian_smooth(filled * _falling(away, 0.0, FORGOTTEN)[:, None], time, CARRY_SIGMA)
     if view is not None:
         across = np.cross(UP, view)
         carried -= (1 - CARRIED_ACROSS) * (carried @ across)[:, None] * across

@@ -34,6 +34,7 @@ FEWEST_STANDING = 5
 STEP = 0.25  # metres from the others at which a footprint is on something else than the floor
 SLOPE_RIDGE = 0.05  # m^2
 STEEPEST = np.radians(30.0)
+OFTEN_BELOW = 0.25
 FLOOR_SHARE = 0.5  # of the standing soles are below the floor and above
 
 
@@ -175,8 +176,9 @@ def level(moving: Skeleton, sole: np.ndarray, standing: np.ndarray) -> np.ndarra
     if np.arccos(np.clip(up @ UP, -1, 1)) < STEEPEST:
         world[:3, :3] = between_vectors(up, UP)
         world[:3, 3] = middle - world[:3, :3] @ middle
-    flat = points[standing] @ world[:3, :3].T + world[:3, 3]
-    world[2, 3] -= np.quantile(flat[:, 2], FLOOR_SHARE)
+    height = (points @ world[:3, :3].T + world[:3, 3])[..., 2]
+    # a floor that feet are often below is none, whatever the few contacts say
+    world[2, 3] -= min(np.quantile(height[standing], FLOOR_SHARE), np.quantile(height.min(axis=1), OFTEN_BELOW))
     return world
 
 
