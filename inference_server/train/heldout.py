@@ -70,12 +70,12 @@ def held_out_set(
         rates: Frame rates, in turn.
         zoom: Lenses are so much longer, so that the picture cuts the person.
     """
-    rng = np.random.default_rng(seed)
     points = LandmarkPoints.load()
     clips = [c for c in clips if c.held_out and len(c.root) / c.fps > 1.0]
     subjects = sorted({c.subject for c in clips})
     examples = []
     for k in range(count):
+        rng = np.random.default_rng((seed, k))  # the scene stays the same whatever happens to it
         of_subject = [c for c in clips if c.subject == subjects[k % len(subjects)]]
         clip = of_subject[rng.integers(len(of_subject))]
         seconds = min(SECONDS, len(clip.root) / clip.fps)
@@ -83,7 +83,7 @@ def held_out_set(
         fps = rates[k % len(rates)]
         scene = make_scene(clip, start, seconds, fps, body, points, rng)
         scene.focal *= zoom
-        examples.append(Example(clip.name, fps, scene, observe(scene, rng, level)))
+        examples.append(Example(clip.name, fps, scene, observe(scene, np.random.default_rng((seed, k, 1)), level)))
     return examples
 
 
