@@ -14,7 +14,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOTS = ROOT / "build" / "gui"
-VIDEO = ROOT / "tests" / "data" / "videos" / "tfjs_pose_squats.mp4"
+# pictures for the guide are made with a video of a presentable name
+VIDEO = Path(os.environ.get("GUIDE_VIDEO", ROOT / "tests" / "data" / "videos" / "tfjs_pose_squats.mp4"))
 SIZE = (1280, 800)
 START_SECONDS = 90
 

@@ -6,12 +6,12 @@ import signal
 import time
 from pathlib import Path
 
-from conftest import VIDEO
+from conftest import ROOT, VIDEO
 
 # the panel's rows, in widget heights below the top of the region
 CAPTURE_BUTTON = 3.65
 CANCEL_BUTTON = 7.0
-LONG_VIDEO = VIDEO.with_name("pose2sim_single_cam01.mp4")
+LONG_VIDEO = ROOT / "tests" / "data" / "videos" / "pose2sim_single_cam01.mp4"
 
 
 def gone(pid: int) -> bool:
@@ -106,12 +106,15 @@ def test_undo_people_and_the_camera_that_matches(open_window) -> None:
     window = open_window(VIDEO)
     window.say("bpy.data.objects.remove(bpy.data.objects['Cube'])")
     window.say("bpy.ops.int_mocap.find_people()")
+    window.shot("start")
     window.wait(lambda s: s["people"] == 1, 60)
     time.sleep(1.0)
     window.shot("people")
     window.say("bpy.ops.int_mocap.choose_person(number=1)")
     window.click(CAPTURE_BUTTON)
     window.wait(lambda s: s["running"], 20)
+    window.wait(lambda s: 0.4 < s["fraction"] < 0.95 or not s["running"], 60)
+    window.shot("progress")
     status = window.wait(lambda s: not s["running"] and s["rigs"], 120)
     window.key("ctrl+z")
     window.wait(lambda s: s["rigs"] == {}, 10)
