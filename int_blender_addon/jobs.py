@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,6 +44,7 @@ class Job:
     began: float = field(default_factory=time.monotonic)
     stretches: list[Motion] = field(default_factory=list)
     rigs: list[str] = field(default_factory=list)
+    building: Iterator[str] | None = None  # steps that are still to be done, named
 
     @property
     def fraction(self) -> float:
@@ -165,6 +167,10 @@ def _tick() -> float | None:
     deadline = time.monotonic() + TICK_BUDGET
     try:
         while time.monotonic() < deadline:
+            if job.building is not None:  # a step at each tick: the window must not wait for all of them
+                if next(job.building, None) is None:
+                    job.building = None
+                break
             message = job.client.receive()
             if message is None:
                 break
@@ -202,9 +208,7 @@ def _handle(job: Job, message: dict) -> bool:
         job.stage, job.eta = "building", None
         if job.stretches:
             _remove_rigs(job)
-        motion = load_motion(message["path"])
-        _build(job, motion, RestBody.load(message["body"]))
-        state.last_result = f"{len(motion)} frames, {time.monotonic() - job.began:.1f} s"
+        job.building = _build(job, message["path"], message["body"])
     elif kind == "error":
         job.failed = from_message(message)
     elif kind == "done":
@@ -246,19 +250,42 @@ def _joined(stretches: list[Motion]) -> Motion:
     return whole
 
 
-def _build(job: Job, motion: Motion, body: RestBody) -> None:
+def _build(job: Job, take: str, body_file: str) -> Iterator[str]:
+    """Bring a finished take into the scene, a step at a time."""
     context = bpy.context
+    motion = load_motion(take)
+    yield "take"
+    body = RestBody.load(body_file)
+    yield "body"
     name = job.name if motion.person_id <= 1 and not job.rigs else f"{job.name} person {motion.person_id}"
     armature = rig.build(body, name, context.scene.collection)
+    job.rigs.append(armature.name)
+    yield "rig"
+    armature = _still_there(job)
     rate = keyframes.scene_rate(context.scene)
     action = keyframes.write_take(armature, motion, name, rate, context.scene.frame_start)
+    job.keys = _count_keys(action)
+    yield "keys"
+    armature = _still_there(job)
     cleanup.attach(armature, motion, body, context.scene.frame_start, job.smooth)
     armature[cleanup.VIDEO_PROPERTY] = str(job.video)
-    job.rigs.append(armature.name)
-    job.keys = _count_keys(action)
     for item in context.view_layer.objects:
         item.select_set(item == armature)
     context.view_layer.objects.active = armature
+    state.last_result = f"{len(motion)} frames, {time.monotonic() - job.began:.1f} s"
+    yield "done"
+
+
+def _still_there(job: Job) -> bpy.types.Object:
+    """The rig that is being built: a person may undo at any moment.
+
+    Raises:
+        MocapError: It is gone.
+    """
+    armature = bpy.data.objects.get(job.rigs[-1])
+    if armature is None:
+        raise MocapError("The rig was taken away while it was being built.", "Capture again.")
+    return armature
 
 
 def _count_keys(action: bpy.types.Action) -> int:

@@ -7,6 +7,7 @@ The pelvis of a take is in a z-up world already, so its turn from rest is R M^T.
 
 from __future__ import annotations
 
+import bmesh
 import bpy
 import numpy as np
 from mathutils import Vector
@@ -128,12 +129,9 @@ def _build_mesh(
     item = bpy.data.objects.new(f"{name} body", mesh)
     collection.objects.link(item)
     item.parent = armature
-    for joint, joint_name in enumerate(JOINT_NAMES):
-        group = item.vertex_groups.new(name=joint_name)
-        weights = body.weights[:, joint]
-        # few distinct values would be slow one by one, so vertices of equal weight go together
-        for weight in np.unique(weights[weights > 0]):
-            group.add(np.flatnonzero(weights == weight).tolist(), float(weight), "REPLACE")
+    for joint_name in JOINT_NAMES:
+        item.vertex_groups.new(name=joint_name)
+    _weigh(mesh, body.weights)
     modifier = item.modifiers.new("Armature", "ARMATURE")
     modifier.object = armature
     modifier.use_deform_preserve_volume = False
@@ -141,6 +139,22 @@ def _build_mesh(
     material.diffuse_color = BODY_COLOR
     mesh.materials.append(material)
     return item
+
+
+def _weigh(mesh: bpy.types.Mesh, weights: np.ndarray) -> None:
+    """Give vertices their weights, those of several groups at once: group by group is five times slower."""
+    shaped = bmesh.new()
+    shaped.from_mesh(mesh)
+    layer = shaped.verts.layers.deform.verify()
+    numbers, groups = np.nonzero(weights > 0)
+    starts = np.searchsorted(numbers, np.arange(len(weights) + 1)).tolist()
+    values, groups = weights[numbers, groups].tolist(), groups.tolist()
+    for vertex, first, last in zip(shaped.verts, starts[:-1], starts[1:], strict=True):
+        own = vertex[layer]
+        for k in range(first, last):
+            own[groups[k]] = values[k]
+    shaped.to_mesh(mesh)
+    shaped.free()
 
 
 def joints_of(armature: bpy.types.Object) -> np.ndarray:

@@ -76,7 +76,7 @@ slowest, ticked = [0.0], [0.0]
 def tick() -> float:
     now = time.monotonic()
     state = jobs().state if jobs() else None
-    if ticked[0] and state is not None and state.current is not None and state.current.stage != "building":
+    if ticked[0] and state is not None and state.current is not None:
         slowest[0] = max(slowest[0], now - ticked[0] - 0.05)
     ticked[0] = now
     try:
