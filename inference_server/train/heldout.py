@@ -170,6 +170,13 @@ def mean_score(scores: list[Score]) -> Score:
     return Score(*(float(np.mean([getattr(s, k) for s in scores])) for k in ("mpjpe", "pa_mpjpe", "degrees", "accel")))
 
 
+def median_score(scores: list[Score]) -> Score:
+    """The median of each number."""
+    return Score(
+        *(float(np.median([getattr(s, k) for s in scores])) for k in ("mpjpe", "pa_mpjpe", "degrees", "accel"))
+    )
+
+
 def main() -> None:
     """Print the landmark path's errors on the set."""
     parser = argparse.ArgumentParser(prog="python -m inference_server.train.heldout", description=__doc__)
