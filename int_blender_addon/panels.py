@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 
 import bpy
+from bpy.app.translations import pgettext_iface as _
 
 from . import cleanup, jobs, text
 from .core.errors import InferenceMissingError
@@ -27,7 +28,8 @@ def draw_setup(context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
     """The button that makes the inference environment, or how far that is."""
     if setup.state.running is not None:
         column = layout.column(align=True)
-        text_now = f"{text.STAGES.get(setup.state.running.stage, setup.state.running.stage)} {setup.state.running.text}"
+        stage = _(text.STAGES.get(setup.state.running.stage, setup.state.running.stage))
+        text_now = f"{stage} {setup.state.running.text}"
         column.progress(factor=setup.state.running.fraction, text=text_now)
         column.operator(setup.INT_MOCAP_OT_setup_cancel.bl_idname, icon="CANCEL")
         return
@@ -66,17 +68,17 @@ class INT_MOCAP_PT_capture(bpy.types.Panel):
 
     def _progress(self, layout: bpy.types.UILayout, job: jobs.Job) -> None:
         column = layout.column(align=True)
-        stage = text.STAGES.get(job.stage, job.stage.capitalize())
+        stage = _(text.STAGES.get(job.stage, job.stage.capitalize()))
         counted = f"{job.done}/{job.total}" if job.total else ""
         column.progress(factor=job.fraction, text=f"{stage} {counted}".strip())
-        facts = [text.duration(job.eta) + " left"] if job.eta is not None else []
+        facts = [f"{text.duration(job.eta)} {_('left')}"] if job.eta is not None else []
         if job.keys:
-            facts.append(f"{job.keys:,} keys")
+            facts.append(f"{job.keys:,} {_('keys')}")
         column.label(text=", ".join(facts) or " ")
         column.operator(INT_MOCAP_OT_cancel.bl_idname, icon="CANCEL")
         if jobs.state.waiting:
             row = column.row(align=True)
-            row.label(text=f"{len(jobs.state.waiting)} waiting")
+            row.label(text=f"{len(jobs.state.waiting)} {_('waiting')}")
             row.operator(INT_MOCAP_OT_clear_queue.bl_idname, text="", icon="X")
 
     def _error(self, context: bpy.types.Context, layout: bpy.types.UILayout) -> None:

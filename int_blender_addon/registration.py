@@ -6,7 +6,7 @@ import atexit
 
 import bpy
 
-from . import cleanup, jobs, operators, panels, preferences, properties
+from . import cleanup, jobs, operators, panels, preferences, properties, translations
 from .operators import people, setup
 
 _CLASSES = (*preferences.CLASSES, *properties.CLASSES, *cleanup.CLASSES, *operators.CLASSES, *panels.CLASSES)
@@ -19,6 +19,7 @@ def register() -> None:
         bpy.utils.register_class(cls)
     properties.register()
     cleanup.register()
+    translations.register()
     bpy.app.handlers.load_pre.append(_before_load)
     atexit.register(jobs.stop)
     atexit.register(setup.stop)
@@ -38,6 +39,7 @@ def unregister() -> None:
     if hasattr(bpy.types.WindowManager, "int_mocap"):
         properties.unregister()
         cleanup.unregister()
+        translations.unregister()
     for cls in reversed(_CLASSES):
         if cls.is_registered:
             bpy.utils.unregister_class(cls)

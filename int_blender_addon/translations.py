@@ -1,0 +1,191 @@
+"""The interface in other languages, through Blender's own mechanism: contexts are `Operator` for buttons, else `*`."""
+
+from __future__ import annotations
+
+import bpy
+
+BUTTONS_DE = {
+    "Plant feet from channels": "Füße nach Kanälen aufsetzen",
+    "Capture from video": "Aus Video aufnehmen",
+    "Capture after this one": "Danach aufnehmen",
+    "Cancel": "Abbrechen",
+    "Clear queue": "Warteschlange leeren",
+    "Copy log": "Protokoll kopieren",
+    "Dismiss": "Ausblenden",
+    "Export FBX": "FBX exportieren",
+    "Find people": "Personen suchen",
+    "Looking for people…": "Personen werden gesucht …",
+    "Choose person": "Person wählen",
+    "Use video": "Video verwenden",
+    "Set up inference": "Inferenz einrichten",
+    "Cancel set-up": "Einrichtung abbrechen",
+    "Copy report": "Bericht kopieren",
+    "Match camera": "Kamera anpassen",
+}
+WORDS_DE = {
+    "Capture": "Aufnahme",
+    "Options": "Optionen",
+    "Clean-up": "Nachbearbeitung",
+    "Look and export": "Ansehen und exportieren",
+    "Inference Python": "Python der Inferenz",
+    "The Python of an inference environment; filled in by the set-up": (
+        "Das Python einer Inferenzumgebung; die Einrichtung trägt es ein"
+    ),
+    "Folder": "Ordner",
+    "Where the set-up puts the environment; empty for your user's data folder": (
+        "Wohin die Einrichtung die Umgebung legt; leer für den Datenordner des Benutzers"
+    ),
+    "Base Python": "Grund-Python",
+    "The Python from 3.11 on that the environment is made with; empty to find one": (
+        "Das Python ab 3.11, mit dem die Umgebung angelegt wird; leer, um eines zu suchen"
+    ),
+    "Networks run on": "Netze laufen auf",
+    "Which build of torch is installed": "Welche Ausgabe von torch installiert wird",
+    "Automatic": "Automatisch",
+    "The NVIDIA card if there is one, else the processor": "Die NVIDIA-Karte, falls vorhanden, sonst der Prozessor",
+    "Processor": "Prozessor",
+    "Works everywhere": "Geht überall",
+    "NVIDIA card": "NVIDIA-Karte",
+    "Large: several gigabytes": "Groß: mehrere Gigabyte",
+    "Wheels": "Wheels",
+    "A folder of Python wheels to install from without a network": (
+        "Ein Ordner mit Python-Wheels, um ohne Netz zu installieren"
+    ),
+    "Inference is set up.": "Die Inferenz ist eingerichtet.",
+    "Video": "Video",
+    "The video to capture from": "Das Video, aus dem aufgenommen wird",
+    "Quality": "Qualität",
+    "How much time to spend on a frame": "Wie viel Zeit ein Bild bekommt",
+    "Fast": "Schnell",
+    "About as fast as the video plays": "Etwa so schnell, wie das Video läuft",
+    "Best": "Beste",
+    "The larger landmark network and a longer fit": "Das größere Landmarkennetz und eine längere Anpassung",
+    "Person": "Person",
+    "Whose motion to capture": "Wessen Bewegung aufgenommen wird",
+    "Main person": "Hauptperson",
+    "The one who is seen most completely and centrally": "Wer am vollständigsten und mittigsten zu sehen ist",
+    "Everybody": "Alle",
+    "A rig for each person": "Ein Rig für jede Person",
+    "By number": "Nach Nummer",
+    "Counted in the order in which they appear": "Gezählt in der Reihenfolge des Auftretens",
+    "Number": "Nummer",
+    "Which person": "Welche Person",
+    "Smoothing": "Glättung",
+    "0 keeps every tremble, 1 takes the edge off fast moves": (
+        "0 lässt jedes Zittern, 1 nimmt schnellen Bewegungen die Spitze"
+    ),
+    "Trim": "Ausschnitt",
+    "Capture only a part of the video": "Nur einen Teil des Videos aufnehmen",
+    "Start": "Anfang",
+    "End": "Ende",
+    "Seconds into the video": "Sekunden ab Beginn des Videos",
+    "SMPL file": "SMPL-Datei",
+    "Your own SMPL model (.npz or .pkl); empty for the free body": (
+        "Das eigene SMPL-Modell (.npz oder .pkl); leer für den freien Körper"
+    ),
+    "Filter": "Filter",
+    "How it is smoothed": "Wie geglättet wird",
+    "Gaussian": "Gauß",
+    "An average over a moment": "Ein Mittel über einen Augenblick",
+    "Butterworth": "Butterworth",
+    "Keeps slow moves exactly, cuts trembling off more sharply": (
+        "Lässt langsame Bewegungen, wie sie sind, und schneidet Zittern schärfer ab"
+    ),
+    "One-Euro": "One-Euro",
+    "Calm when slow, quick when fast; lags as a live stream does": (
+        "Ruhig bei langsamen, flink bei schnellen Bewegungen; hinkt nach wie eine Live-Aufnahme"
+    ),
+    "Spine": "Wirbelsäule",
+    "Arms": "Arme",
+    "Legs": "Beine",
+    "Times the smoothing": "Mal die Glättung",
+    "Left foot": "Linker Fuß",
+    "How firmly the left foot stands where it stands": "Wie fest der linke Fuß steht, wo er steht",
+    "Right foot": "Rechter Fuß",
+    "How firmly the right foot stands where it stands": "Wie fest der rechte Fuß steht, wo er steht",
+    "Level floor": "Boden ausrichten",
+    "Turn the take so that its footprints lie on one floor": (
+        "Die Aufnahme so drehen, dass ihre Fußabdrücke auf einem Boden liegen"
+    ),
+    "Jumps by gravity": "Sprünge nach Schwerkraft",
+    "Between leaving and landing the body falls as bodies do": (
+        "Zwischen Absprung und Landung fällt der Körper, wie Körper fallen"
+    ),
+    "Fewer keys": "Weniger Keyframes",
+    "Keys where the motion turns, with tangents, instead of one on each frame": (
+        "Keyframes, wo die Bewegung wendet, mit Tangenten, statt einem auf jedem Bild"
+    ),
+    "Degrees": "Grad",
+    "By which a bone may be turned otherwise": "Um so viel darf ein Knochen anders gedreht sein",
+    "Millimetres": "Millimeter",
+    "By which a joint may be elsewhere": "Um so viel darf ein Gelenk woanders sein",
+    "Match resolution": "Auflösung anpassen",
+    "Give the scene the video's picture size": "Der Szene die Bildgröße des Videos geben",
+    "Video to capture from": "Video zum Aufnehmen",
+    # buttons' explanations
+    "Take the contact channels as they are now, edits included, and plant the feet anew": (
+        "Die Kontaktkanäle nehmen, wie sie jetzt sind, auch bearbeitet, und die Füße neu aufsetzen"
+    ),
+    "Capture the motion of a person in the video, in the background, as keys on a new rig": (
+        "Die Bewegung einer Person im Video aufnehmen, im Hintergrund, als Keyframes auf einem neuen Rig"
+    ),
+    "Stop the capture; nothing of it stays in the scene": "Die Aufnahme beenden; nichts davon bleibt in der Szene",
+    "Forget the captures that wait; the one that runs goes on": (
+        "Die wartenden Aufnahmen vergessen; die laufende geht weiter"
+    ),
+    "Copy the log of the inference process to the clipboard and into a text of this file": (
+        "Das Protokoll des Inferenzprozesses in die Zwischenablage und in einen Text dieser Datei kopieren"
+    ),
+    "Hide this message": "Diese Meldung ausblenden",
+    "Write the active rig, its mesh and its take as FBX: no leaf bones, no shifted frame, metres": (
+        "Das aktive Rig, sein Mesh und seine Aufnahme als FBX schreiben: ohne Endknochen, ohne Versatz, in Metern"
+    ),
+    "Look who is in the video, to choose whose motion to capture by a picture": (
+        "Nachsehen, wer im Video ist, um die Person am Bild zu wählen"
+    ),
+    "Capture this person": "Diese Person aufnehmen",
+    "Make a video the one to capture from": "Ein Video zu dem machen, aus dem aufgenommen wird",
+    "Make the inference environment, in the background; it lies outside Blender and survives updates": (
+        "Die Inferenzumgebung im Hintergrund anlegen; sie liegt außerhalb von Blender und übersteht Aktualisierungen"
+    ),
+    "Stop the set-up; a second one goes on where this one stood": (
+        "Die Einrichtung beenden; eine zweite macht dort weiter"
+    ),
+    "Copy a report for a bug report: versions, devices, what is missing; without the names of your folders": (
+        "Einen Bericht für eine Fehlermeldung kopieren: Versionen, Geräte, was fehlt; ohne die Namen der eigenen Ordner"
+    ),
+    "Look through a camera that matches the video's, with the video behind the body": (
+        "Durch eine Kamera wie die des Videos sehen, mit dem Video hinter dem Körper"
+    ),
+    # stages
+    "Starting the inference process": "Inferenzprozess startet",
+    "Finding people": "Personen finden",
+    "Fitting the motion": "Bewegung anpassen",
+    "Reading the pictures": "Bilder lesen",
+    "Building the rig": "Rig bauen",
+    "Stopping": "Beenden",
+    "Making the environment:": "Umgebung anlegen:",
+    "Disk:": "Platte:",
+    "Installing": "Installieren:",
+    "Checking:": "Prüfen:",
+    "Done:": "Fertig:",
+    "waiting": "warten",
+    "left": "übrig",
+    "keys": "Keyframes",
+}
+TRANSLATIONS = {
+    "de_DE": {
+        **{("Operator", english): german for english, german in BUTTONS_DE.items()},
+        **{("*", english): german for english, german in (WORDS_DE | BUTTONS_DE).items()},
+    }
+}
+
+
+def register() -> None:
+    """Tell Blender the words."""
+    bpy.app.translations.register(__package__, TRANSLATIONS)
+
+
+def unregister() -> None:
+    """Take them back."""
+    bpy.app.translations.unregister(__package__)
