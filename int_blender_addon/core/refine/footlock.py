@@ -25,10 +25,12 @@ from .stances import Stance
 
 HIPS = (JOINT_INDEX["left_hip"], JOINT_INDEX["right_hip"])
 KNEES = (JOINT_INDEX["left_knee"], JOINT_INDEX["right_knee"])
+BENT = 0.6  # of the leg's length from hip to ankle: so bent, it tells nothing
 FADE = 0.15  # seconds before and after a stance in which the change comes and goes
 TURN_FADE = 0.06  # seconds in which the sole comes to lie flat within a stance
 REACH = 0.998  # of the leg's length: beyond it knees pop
 CARRY_SIGMA = 0.2  # seconds: how slowly the body follows its standing feet
+FARTHEST_ALONG_RAY = 0.3  # metres
 FORGOTTEN = 0.6  # seconds from any stance at which the body is where it was seen
 CARRIED_ACROSS = 0.3
 BELIEVED = 0.95
@@ -63,6 +65,7 @@ def lock_feet(
     time: np.ndarray,
     strength: tuple[float, float],
     view: np.ndarray | None = None,
+    eye: np.ndarray | None = None,
 ) -> tuple[Skeleton, np.ndarray]:
     """The motion with planted feet, and the contacts (T, 4) that were believed.
 
@@ -74,13 +77,14 @@ def lock_feet(
         time: (T,) seconds.
         strength: 0 to 1, of each foot.
         view: (3,) along which the camera looked over the floor, if there was one.
+        eye: (3,) where it stood: footprints are brought to the floor along its rays, so that they stay in the picture.
     """
     if not found or max(strength) <= 0:
         return body, contacts
     turns, joints = body.placed()
     targets, goals, weights = joints[:, ANKLES].copy(), turns[:, ANKLES].copy(), np.zeros((len(time), 2))
     for stance in found:
-        _footprint(stance, turns, joints, sole[stance.foot], contacts, time, targets, goals, weights)
+        _footprint(stance, turns, joints, sole[stance.foot], contacts, time, targets, goals, weights, eye)
     carried = _carried(joints, targets, weights * (np.array(strength) > 0), time, view)
     joints = joints + carried[:, None]
     _distrust(joints, targets, weights, time)
@@ -115,6 +119,7 @@ def _footprint(
     targets: np.ndarray,
     goals: np.ndarray,
     weights: np.ndarray,
+    eye: np.ndarray | None,
 ) -> None:
     """Where the ankle is to be, and how the foot is to lie, while a stance lasts and while it fades."""
     foot, ankle = stance.foot, ANKLES[stance.foot]
@@ -133,8 +138,11 @@ def _footprint(
     ball = joints[inside, ankle] + own @ sole[1]
     heel = joints[inside, ankle] + own @ sole[0]
     length = float(np.linalg.norm(along[[0, 2]]))
-    middle = np.concatenate([ball[ball_on] - heading * length, heel[heel_on]]).mean(axis=0)
+    trust = straightness(joints)[inside, foot]
+    places = np.concatenate([ball[ball_on] - heading * length, heel[heel_on]])
+    middle = np.average(places, axis=0, weights=np.concatenate([trust[ball_on], trust[heel_on]]))
     height = 0.0 if abs(middle[2]) < ON_FLOOR else middle[2]
+    middle = _to_height(middle, height, eye)
     heel_at = np.array([middle[0], middle[1], height])
     ball_at = heel_at + flat @ along
     ball_at[2] = height
@@ -163,6 +171,27 @@ def _footprint(
     stronger = weight >= weights[near, foot]
     rows = near[stronger]
     targets[rows, foot], goals[rows, foot], weights[rows, foot] = target[stronger], goal[stronger], weight[stronger]
+
+
+def straightness(joints: np.ndarray) -> np.ndarray:
+    """(T, 2) what a leg's depth is worth: a straight one shows how far away the person is, a bent one doesn't."""
+    result = np.empty((len(joints), 2))
+    for foot in (0, 1):
+        hip, knee, ankle = joints[:, HIPS[foot]], joints[:, KNEES[foot]], joints[:, ANKLES[foot]]
+        length = np.linalg.norm(knee - hip, axis=1) + np.linalg.norm(ankle - knee, axis=1)
+        result[:, foot] = np.linalg.norm(ankle - hip, axis=1) / length
+    return np.clip((result - BENT) / (1 - BENT), 0.05, 1.0) ** 4
+
+
+def _to_height(point: np.ndarray, height: float, eye: np.ndarray | None) -> np.ndarray:
+    """A point brought to a height along the camera's ray, where that is not far; else straight up or down."""
+    straight = np.array([point[0], point[1], height])
+    if eye is None or abs(point[2] - eye[2]) < 0.1:
+        return straight
+    along = eye + (point - eye) * (height - eye[2]) / (point[2] - eye[2])
+    moved = float(np.linalg.norm(along - straight))
+    share = min(1.0, FARTHEST_ALONG_RAY / max(moved, 1e-9))
+    return straight + share * (along - straight)
 
 
 def _frames(time: np.ndarray, frame: int, seconds: float) -> int:

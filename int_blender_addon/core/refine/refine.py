@@ -20,7 +20,7 @@ from ..skeleton import JOINT_NAMES
 from ..smoothing import gaussian_smooth
 from .feet import ANKLES, sole_points
 from .filters import butterworth, one_euro, repair_outliers
-from .footlock import UP, Skeleton, lock_feet
+from .footlock import UP, Skeleton, lock_feet, straightness
 from .stances import runs, stances, with_hysteresis
 
 SPREAD = 0.06  # seconds of the Gaussian at full smoothing
@@ -102,7 +102,7 @@ def refine(raw: Motion, rest: Rest, settings: RefineSettings) -> Motion:
     if settings.ballistic:
         moving = replace(moving, pelvis=falling(moving, sole, standing, time))
     strength = (settings.lock_left, settings.lock_right)
-    locked, standing = lock_feet(moving, sole, standing, stances(standing), time, strength, view)
+    locked, standing = lock_feet(moving, sole, standing, stances(standing), time, strength, view, _eye(raw, world))
     return _motion(raw, locked, rest.joints[0], standing, world)
 
 
@@ -155,6 +155,14 @@ def _view(raw: Motion) -> np.ndarray | None:
     return ahead / length if length > 0.3 and np.any(raw.image_size) else None
 
 
+def _eye(raw: Motion, world: np.ndarray) -> np.ndarray | None:
+    """Where the camera stands after the world was moved; None if there is none, or it moves."""
+    camera = np.asarray(raw.world_to_camera, float)
+    if camera.ndim == 3 or not np.any(raw.image_size):
+        return None
+    return np.linalg.inv(camera @ np.linalg.inv(world))[:3, 3]
+
+
 def level(moving: Skeleton, sole: np.ndarray, standing: np.ndarray) -> np.ndarray:
     """(4, 4) the turn and move that puts footprints on z = 0: their slope shows how wrongly the camera's tilt was told.
 
@@ -165,7 +173,10 @@ def level(moving: Skeleton, sole: np.ndarray, standing: np.ndarray) -> np.ndarra
     held = [(k, first, last) for k in range(4) for first, last in runs(standing[:, k])]
     if not held or standing.sum() < FEWEST_STANDING:
         return world
-    prints = np.array([points[first : last + 1, k].mean(axis=0) for k, first, last in held])
+    trust = np.repeat(straightness(moving.placed()[1]), 2, axis=1)
+    prints = np.array(
+        [np.average(points[a : b + 1, k], axis=0, weights=trust[a : b + 1, k]) for k, a, b in held]
+    )  # fmt: skip
     heights = prints[:, 2]
     near = np.abs(heights - np.quantile(heights, 0.5, method="nearest")) < STEP  # others stand on boxes
     middle = prints[near].mean(axis=0)
@@ -178,8 +189,17 @@ def level(moving: Skeleton, sole: np.ndarray, standing: np.ndarray) -> np.ndarra
         world[:3, 3] = middle - world[:3, :3] @ middle
     height = (points @ world[:3, :3].T + world[:3, 3])[..., 2]
     # a floor that feet are often below is none, whatever the few contacts say
-    world[2, 3] -= min(np.quantile(height[standing], FLOOR_SHARE), np.quantile(height.min(axis=1), OFTEN_BELOW))
+    lowest = height.argmin(axis=1)
+    often = _quantile(height.min(axis=1), trust[np.arange(len(trust)), lowest], OFTEN_BELOW)
+    world[2, 3] -= min(_quantile(height[standing], trust[standing], FLOOR_SHARE), often)
     return world
+
+
+def _quantile(values: np.ndarray, weights: np.ndarray, share: float) -> float:
+    """The value below which a share of the weight lies."""
+    order = np.argsort(values)
+    below = np.cumsum(weights[order]) / weights.sum()
+    return float(values[order][min(np.searchsorted(below, share), len(values) - 1)])
 
 
 def _moved(moving: Skeleton, world: np.ndarray) -> Skeleton:
