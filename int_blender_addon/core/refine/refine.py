@@ -199,7 +199,7 @@ def _quantile(values: np.ndarray, weights: np.ndarray, share: float) -> float:
     """The value below which a share of the weight lies."""
     order = np.argsort(values)
     below = np.cumsum(weights[order]) / weights.sum()
-    return float(values[order][min(np.searchsorted(below, share), len(values) - 1)])
+    return float(values[order][min(int(np.searchsorted(below, share)), len(values) - 1)])
 
 
 def _moved(moving: Skeleton, world: np.ndarray) -> Skeleton:
