@@ -72,15 +72,18 @@ class LandmarkModel(nn.Module):
             nn.init.normal_(head.weight, std=1e-3)
             nn.init.zeros_(head.bias)
 
-    def encode(self, features: Tensor, ik: Tensor, joints: Tensor, place: Tensor):
-        """The part that runs once a frame: inputs of frames (N, ...) as in `LandmarkInputs`, to `Tokens`."""
+    def encode(self, features: Tensor, ik: Tensor, joints: Tensor, place: Tensor, frames: int = 1):
+        """The part that runs once a frame: inputs of frames (N, ...) as in `LandmarkInputs`, to `Tokens`.
+
+        `frames` of a clip matter to Table 3's attention forms only.
+        """
         hints = features.new_zeros(len(features), READ_OUT, self.int.config.width)
         if self.with_ik:
             turns = _global_rotations(ik)
             told = torch.cat([ik[..., :2].flatten(2), turns[..., :2].flatten(2), joints], dim=-1)
             hints[:, :NUM_JOINTS] = self.joint_hint(told)
         hints[:, NUM_JOINTS:] = self.place_hint(place).unflatten(-1, (2, -1))
-        return self.int.encode(features, hints=hints)
+        return self.int.encode(features, frames, hints)
 
     def decode(self, tokens, ik: Tensor) -> LandmarkPrediction:
         """The temporal part and the heads: tokens of clips (B, T, ...), `ik` (B, T, 24, 3, 3)."""
@@ -97,7 +100,7 @@ class LandmarkModel(nn.Module):
     def forward(self, features: Tensor, ik: Tensor, joints: Tensor, place: Tensor) -> LandmarkPrediction:
         """Inputs of clips (B, T, ...)."""
         batch, frames = features.shape[:2]
-        tokens = self.encode(*(value.flatten(0, 1) for value in (features, ik, joints, place)))
+        tokens = self.encode(*(value.flatten(0, 1) for value in (features, ik, joints, place)), frames=frames)
         return self.decode(tokens.unflatten(batch, frames), ik)
 
 

@@ -33,12 +33,17 @@ class Reading:
 class LandmarkReader:
     """The weights that ship, or those of a file.
 
+    Args:
+        path: Of the weights.
+        rate: Frames per second at which the model's clips are taken.
+
     Raises:
         ModelFileError: The file is missing or damaged.
     """
 
-    def __init__(self, path: Path = LANDMARK_WEIGHTS) -> None:
+    def __init__(self, path: Path = LANDMARK_WEIGHTS, rate: float = CLIP_RATE) -> None:
         self.model = load_landmark_model(path)
+        self.rate = rate
         self.length = self.model.int.config.temporal_length
 
     def read(self, track: LandmarkTrack, center: np.ndarray, focal: float, figure: Figure) -> Reading:
@@ -60,7 +65,7 @@ class LandmarkReader:
         """Clips of frames a step apart, of every phase, in windows that overlap by half; averaged in 6D."""
         count = len(time)
         spacing = float(np.median(np.diff(time))) if count > 1 else 1.0
-        step = max(round(1.0 / (CLIP_RATE * max(spacing, 1e-6))), 1)
+        step = max(round(1.0 / (self.rate * max(spacing, 1e-6))), 1)
         pool = step * self.length
         starts = range(0, max(count - pool, 0) + max(pool // 2, 1), max(pool // 2, 1))
         phases = np.arange(pool).reshape(self.length, step).T
@@ -72,13 +77,17 @@ class LandmarkReader:
         ik = torch.from_numpy(inputs.ik.astype(np.float32))
         joints = torch.from_numpy(inputs.joints.astype(np.float32))
         features, place = torch.from_numpy(inputs.features), torch.from_numpy(inputs.place)
-        tokens = self.model.encode(features, ik, joints, place)
+        by_frame = self.model.int.config.attention == "vanilla"
+        tokens = self.model.encode(features, ik, joints, place) if by_frame else None
         rot6d = np.zeros((count, 24, 6))
         doubt, contacts, total = np.zeros((count, 24)), np.zeros((count, 4)), np.zeros(count)
         for begin in range(0, len(clips), CLIPS_AT_ONCE):
             rows = clips[begin : begin + CLIPS_AT_ONCE]
             index = torch.from_numpy(rows)
-            said = self.model.decode(tokens.select(index), ik[index])
+            if tokens is not None:
+                said = self.model.decode(tokens.select(index), ik[index])
+            else:  # Table 3's forms mix the frames of a clip from the first layer on
+                said = self.model(features[index], ik[index], joints[index], place[index])
             weight = weights[begin : begin + CLIPS_AT_ONCE]
             np.add.at(total, rows, weight)
             np.add.at(rot6d, rows, matrix_to_rot6d(said.rotations.numpy()) * weight[..., None, None])

@@ -22,6 +22,7 @@ from .noise import NOISE, NoiseLevel, observe
 from .scenes import Scene, make_scene
 
 SLOW_WINDOWS = 0.2  # share of windows at frame rates below the model's
+SLOWEST = 5.0 / 12.0  # of the model's rate
 SPEEDS = (0.8, 1.25)  # motions are played slower and faster
 MIXED = 0.25  # share of windows with the upper body of another clip
 FLOOR_SHARE = 0.12  # of the windows come from the few hand-keyed clips
@@ -41,6 +42,7 @@ class LandmarkWindows(Dataset):
         length: How many windows there are.
         frames: In a window.
         level: Of the mistakes.
+        rate: Frames per second of most windows.
     """
 
     def __init__(
@@ -51,7 +53,9 @@ class LandmarkWindows(Dataset):
         length: int,
         frames: int = LANDMARK_CONFIG.temporal_length,
         level: NoiseLevel = NOISE,
+        rate: float = CLIP_RATE,
     ) -> None:
+        self.rate = rate
         self.clips = [c for c in clips if len(c.root) / c.fps > 0.7]
         self.body, self.seed, self.length, self.frames, self.level = body, seed, length, frames, level
         self.points = LandmarkPoints.load()
@@ -69,7 +73,7 @@ class LandmarkWindows(Dataset):
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
         """Inputs and targets of a window; float32."""
         rng = np.random.default_rng((self.seed, index))
-        rate = CLIP_RATE if rng.random() > SLOW_WINDOWS else rng.uniform(5.0, CLIP_RATE)
+        rate = self.rate if rng.random() > SLOW_WINDOWS else rng.uniform(SLOWEST * self.rate, self.rate)
         scene = make_scene(*self.stretch(rng, rate), rate, self.body, self.points, rng)
         return window(scene, observe(scene, rng, self.level), self.mean_figure, self.body)
 
