@@ -133,6 +133,10 @@ def capture(options: CaptureOptions, listener: Listener | None = None) -> list[T
     info = open_video(options.video)
     body = load_body(options.body)
     check_writable(options.out.parent)
+    if options.device == "cuda":  # told before the work, not after it
+        from .model.video import choose_device
+
+        choose_device(options.device)
     work = options.out.with_name(options.out.name + ".partial")
     try:
         takes = _capture(options, info, body, work, listener)

@@ -81,6 +81,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--out", type=Path, required=True, help="the picture to write (.png)")
     command.add_argument("--moments", type=int, default=6)
 
+    command = _command(commands, "still", _still, "write frames of a video as small pictures")
+    command.add_argument("video", type=Path)
+    command.add_argument("--at", type=float, nargs="+", required=True, metavar="SECONDS")
+    command.add_argument("--out", type=Path, required=True, help="a folder")
+
     command = _command(commands, "evaluate", None, "score takes")
     kinds = command.add_subparsers(required=True, metavar="WHAT")
     joints = _command(kinds, "joints", _evaluate_joints, "joints of a take against a reference")
@@ -225,6 +230,14 @@ def _picture(options: argparse.Namespace) -> int:
     from .picture import draw_sheet
 
     print(draw_sheet(options.video, options.take, options.out, options.moments))
+    return 0
+
+
+def _still(options: argparse.Namespace) -> int:
+    from .picture.still import write_stills
+
+    for path in write_stills(options.video, options.at, options.out):
+        print(path)
     return 0
 
 

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import bpy
 
-from int_blender_addon import keyframes, rig
+from int_blender_addon import keyframes, placing, rig
 from int_blender_addon.client import Client, find_python
 from int_blender_addon.core.body import RestBody, load_free_body
 from int_blender_addon.core.errors import (
@@ -271,7 +271,7 @@ def _write(motion: Motion, body: RestBody, take: Path, target: Path, formats: li
     began = time.monotonic()
     armature = None
     if any(name in EXPORTERS for name in formats):
-        _set_rate(bpy.context.scene, motion.fps)
+        placing.set_rate(bpy.context.scene, motion.fps)
         armature = rig.build(body, target.name, bpy.context.scene.collection)
         keyframes.write_take(armature, motion, target.name, keyframes.scene_rate(bpy.context.scene))
         outcome.seconds["rig and keys"] = time.monotonic() - began
@@ -294,12 +294,6 @@ def _write(motion: Motion, body: RestBody, take: Path, target: Path, formats: li
     finally:
         if armature is not None:
             rig.remove(armature)
-
-
-def _set_rate(scene: bpy.types.Scene, fps: float) -> None:
-    """The take's rate as Blender's whole number and divisor: 59.94 is 60 / 1.001."""
-    whole = max(1, round(fps))
-    scene.render.fps, scene.render.fps_base = whole, whole / fps
 
 
 def _summary(outcomes: list[Outcome]) -> int:

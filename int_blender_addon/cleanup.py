@@ -1,19 +1,20 @@
-"""The raw take kept with its rig, and the refined one written anew whenever a control moves.
+"""The raw take kept with its action, and the refined one written anew whenever a control moves.
 
-The raw take travels in the .blend as text on the armature: no file is needed, nothing is lost.
+The raw take travels in the .blend as text on the action: no file is needed, nothing is lost, and a rig may have many.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import zipfile
+from collections.abc import Iterator
 
 import bpy
 import numpy as np
 
 from . import keyframes
-from .core.body import RestBody
 from .core.errors import TakeFileError
 from .core.motion import CONTACT_NAMES, Motion
 from .core.refine import RefineSettings, Rest, raw_of, refine
@@ -22,37 +23,64 @@ TAKE_PROPERTY = "int_mocap_take"
 VIDEO_PROPERTY = "int_mocap_video"
 DELAY = 0.05  # seconds after a control moved until the take is made anew
 _PER_FRAME = ("poses", "trans", "frame_index", "time", "confidence", "bridged", "contacts", "world_to_camera")
-_waiting: set[str] = set()  # names of armatures whose controls moved
+_waiting: set[str] = set()  # names of actions whose controls moved
+_quiet = [False]
 
 
-def attach(armature: bpy.types.Object, motion: Motion, body: RestBody, first_frame: float, smooth: float) -> None:
-    """Keep the raw take, and what refining needs of the body, with the rig."""
-    raw, rest = raw_of(motion), Rest.of(body)
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Controls may be set in here without the take being made anew."""
+    _quiet[0] = True
+    try:
+        yield
+    finally:
+        _quiet[0] = False
+
+
+def attach(armature: bpy.types.Object, motion: Motion, rest: Rest, first_frame: float, smooth: float) -> None:
+    """Keep the raw take, and what refining needs of the body, with the armature's action."""
+    raw = raw_of(motion)
     arrays = {name: np.asarray(getattr(raw, name)) for name in _PER_FRAME}
     arrays |= {"poses": raw.poses.astype(np.float32), "trans": raw.trans.astype(np.float32)}
     arrays |= {"contacts": raw.contacts.astype(np.float32), "betas": raw.betas, "fps": np.array(raw.fps)}
     arrays |= {"K": raw.K, "image_size": raw.image_size, "rest_joints": rest.joints, "rest_sole": rest.sole}
     arrays["first_frame"] = np.array(first_frame)
-    _store(armature, arrays)
+    action = active_action(armature)
+    assert action is not None
+    _store(action, arrays)
     for name in CONTACT_NAMES:
         armature[f"contact_{name}"] = 0.0
-    settings = armature.int_mocap_cleanup
-    settings["smooth"] = smooth  # without the update: the take is as it should be
+    with quietly():  # the take is as it should be
+        action.int_mocap_cleanup.smooth = smooth
+
+
+def active_action(item: bpy.types.Object | None) -> bpy.types.Action | None:
+    """The action that an object plays, or that is being tweaked."""
+    return item.animation_data.action if item is not None and item.animation_data is not None else None
 
 
 def has_take(item: bpy.types.Object | None) -> bool:
-    """Whether an object is a rig with its raw take."""
-    return item is not None and item.type == "ARMATURE" and TAKE_PROPERTY in item
+    """Whether an object is an armature whose action has its raw take."""
+    action = active_action(item)
+    return item is not None and item.type == "ARMATURE" and action is not None and TAKE_PROPERTY in action
+
+
+def controls(armature: bpy.types.Object) -> INT_MOCAP_PG_cleanup:
+    """How the armature's take is refined."""
+    return armature.animation_data.action.int_mocap_cleanup
 
 
 def raw_take(armature: bpy.types.Object) -> tuple[Motion, Rest, float]:
     """The raw take of a rig, the body at rest, and the frame at which the video begins.
 
     Raises:
-        TakeFileError: The rig holds none, or it is damaged.
+        TakeFileError: The rig's action holds none, or it is damaged.
     """
+    action = active_action(armature)
+    if action is None:
+        raise TakeFileError(f"{armature.name} has no action.", "Capture again, or assign its action.")
     try:
-        arrays = _stored(armature)
+        arrays = _stored(action)
         count = len(arrays["poses"])
         values = {name: arrays[name] for name in _PER_FRAME}
         values |= {name: values[name].astype(float) for name in ("poses", "trans", "contacts")}
@@ -66,7 +94,7 @@ def raw_take(armature: bpy.types.Object) -> tuple[Motion, Rest, float]:
         )
         return raw, Rest(arrays["rest_joints"], arrays["rest_sole"]), float(arrays["first_frame"])
     except (KeyError, ValueError) as error:
-        raise TakeFileError(f"{armature.name} holds no raw take that can be read.") from error
+        raise TakeFileError(f"{action.name} holds no raw take that can be read.") from error
 
 
 def refined_take(armature: bpy.types.Object) -> Motion:
@@ -76,7 +104,7 @@ def refined_take(armature: bpy.types.Object) -> Motion:
         TakeFileError: The rig holds no raw take.
     """
     raw, rest, _ = raw_take(armature)
-    return refine(raw, rest, armature.int_mocap_cleanup.refine())
+    return refine(raw, rest, controls(armature).refine())
 
 
 def apply(armature: bpy.types.Object, contacts: bool = False) -> None:
@@ -90,45 +118,43 @@ def apply(armature: bpy.types.Object, contacts: bool = False) -> None:
         TakeFileError: The rig holds no raw take, or it has no action.
     """
     raw, rest, first_frame = raw_take(armature)
-    if armature.animation_data is None or armature.animation_data.action is None:
-        raise TakeFileError(f"{armature.name} has no action to write to.", "Capture again, or assign its action.")
-    settings = armature.int_mocap_cleanup
+    settings = controls(armature)
     rate = keyframes.scene_rate(bpy.context.scene)
     if contacts:
         raw.contacts = keyframes.read_contacts(armature, raw.time, rate, first_frame)
-        _store(armature, _stored(armature) | {"contacts": raw.contacts.astype(np.float32)})
+        action = armature.animation_data.action
+        _store(action, _stored(action) | {"contacts": raw.contacts.astype(np.float32)})
     keyframes.rewrite_take(armature, refine(raw, rest, settings.refine()), rate, first_frame, settings.bounds())
 
 
-def _store(armature: bpy.types.Object, arrays: dict[str, np.ndarray]) -> None:
+def _store(action: bpy.types.Action, arrays: dict[str, np.ndarray]) -> None:
     """As text, because Blender cuts bytes with a zero in them when a property is written again."""
     stream = io.BytesIO()
     np.savez_compressed(stream, **arrays)
-    armature[TAKE_PROPERTY] = base64.b85encode(stream.getvalue()).decode("ascii")
+    action[TAKE_PROPERTY] = base64.b85encode(stream.getvalue()).decode("ascii")
 
 
-def _stored(armature: bpy.types.Object) -> dict[str, np.ndarray]:
+def _stored(action: bpy.types.Action) -> dict[str, np.ndarray]:
     """What `_store` wrote. KeyError or ValueError if it isn't there or damaged."""
     try:
-        with np.load(io.BytesIO(base64.b85decode(str(armature[TAKE_PROPERTY]))), allow_pickle=False) as data:
+        with np.load(io.BytesIO(base64.b85decode(str(action[TAKE_PROPERTY]))), allow_pickle=False) as data:
             return dict(data)
     except (zipfile.BadZipFile, OSError, EOFError) as error:
         raise ValueError(str(error)) from error
 
 
-def soon(armature: bpy.types.Object) -> None:
+def soon(action: bpy.types.Action) -> None:
     """Write the take anew in a moment; more changes until then are done together."""
-    _waiting.add(armature.name)
+    _waiting.add(action.name)
     if not bpy.app.timers.is_registered(_do_waiting):
         bpy.app.timers.register(_do_waiting, first_interval=DELAY)
 
 
 def _do_waiting() -> None:
-    names = list(_waiting)
+    names = set(_waiting)
     _waiting.clear()
-    for name in names:
-        armature = bpy.data.objects.get(name)
-        if has_take(armature):
+    for armature in bpy.data.objects:
+        if has_take(armature) and armature.animation_data.action.name in names:
             try:
                 apply(armature)
             except TakeFileError as error:
@@ -139,10 +165,10 @@ def _do_waiting() -> None:
 
 
 class INT_MOCAP_PG_cleanup(bpy.types.PropertyGroup):
-    """How a rig's take is refined; every control can be turned back."""
+    """How an action's take is refined; every control can be turned back."""
 
     def _changed(self, _context: bpy.types.Context) -> None:
-        if has_take(self.id_data):
+        if not _quiet[0] and TAKE_PROPERTY in self.id_data:
             soon(self.id_data)
 
     smooth: bpy.props.FloatProperty(
@@ -233,12 +259,12 @@ CLASSES = (INT_MOCAP_PG_cleanup, INT_MOCAP_OT_resolve)
 
 
 def register() -> None:
-    """Hang the controls on objects."""
-    bpy.types.Object.int_mocap_cleanup = bpy.props.PointerProperty(type=INT_MOCAP_PG_cleanup)
+    """Hang the controls on actions."""
+    bpy.types.Action.int_mocap_cleanup = bpy.props.PointerProperty(type=INT_MOCAP_PG_cleanup)
 
 
 def unregister() -> None:
     """Take them off again."""
     if bpy.app.timers.is_registered(_do_waiting):
         bpy.app.timers.unregister(_do_waiting)
-    del bpy.types.Object.int_mocap_cleanup
+    del bpy.types.Action.int_mocap_cleanup

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import bpy
 
-from . import cleanup, keyframes, rig
+from . import cleanup, keyframes, placing, rig
 from .client import Client, find_python
 from .core.body import RestBody, load_free_body
 from .core.errors import MocapError, from_message
 from .core.motion import Motion, load_motion
+from .core.refine import Rest
 from .preferences import ROOT_PACKAGE, inference_python
 
 TICK_SECONDS = 0.05
@@ -34,7 +35,7 @@ class Job:
     client: Client
     number: int
     name: str
-    smooth: float = 0.5
+    place: placing.Place = field(default_factory=placing.Place)
     stage: str = "starting"
     done: int = 0
     total: int = 0
@@ -43,7 +44,8 @@ class Job:
     failed: MocapError | None = None
     began: float = field(default_factory=time.monotonic)
     stretches: list[Motion] = field(default_factory=list)
-    rigs: list[str] = field(default_factory=list)
+    rigs: list[str] = field(default_factory=list)  # made by it
+    placed: list[str] = field(default_factory=list)  # whose takes are finished
     building: Iterator[str] | None = None  # steps that are still to be done, named
 
     @property
@@ -62,20 +64,25 @@ class State:
     last_log: list[str] = field(default_factory=list)
     count: int = 0
     client: Client | None = None  # kept warm between captures
-    waiting: list[dict[str, object]] = field(default_factory=list)  # captures asked for while one runs
+    waiting: list[tuple[dict[str, object], placing.Place]] = field(default_factory=list)  # asked for while one runs
 
 
 state = State()
 
 
-def start(context: bpy.types.Context, message: dict[str, object]) -> None:
-    """Begin a capture with the fields of a `capture` message; while one runs, put it behind the others.
+def start(context: bpy.types.Context, message: dict[str, object], place: placing.Place) -> None:
+    """Begin a capture; while one runs, put it behind the others.
+
+    Args:
+        context: Blender's.
+        message: The fields of a `capture` message.
+        place: Where the take goes.
 
     Raises:
         MocapError: The inference process is not to be had.
     """
     if state.current is not None:
-        state.waiting.append(message)
+        state.waiting.append((message, place))
         return
     state.last_error, state.last_result = None, ""
     folder = takes_folder()
@@ -84,7 +91,7 @@ def start(context: bpy.types.Context, message: dict[str, object]) -> None:
             state.client = Client(find_python(preferred=inference_python(context)), folder)
         state.count += 1
         video = Path(str(message["video"]))
-        state.current = Job(video, state.client, state.count, video.stem, float(str(message.get("smooth", 0.5))))
+        state.current = Job(video, state.client, state.count, video.stem, place)
         state.client.send("capture", id=state.count, out=str(_take_path(folder, video.stem)), **message)
     except MocapError as error:
         state.current, state.last_error = None, error
@@ -94,12 +101,18 @@ def start(context: bpy.types.Context, message: dict[str, object]) -> None:
         bpy.app.timers.register(_tick, first_interval=TICK_SECONDS, persistent=True)
 
 
-def cancel() -> None:
-    """End the running capture and its process at once; what it put into the scene goes too. The next one begins."""
+def cancel(keep: bool = False) -> None:
+    """End the running capture and its process at once; the next one begins.
+
+    What it put into the scene goes too, or stays as a take of its own if `keep`.
+    """
     if state.current is None:
         return
     job, state.current = state.current, None
-    _remove_rigs(job)
+    if keep and job.stretches and job.rigs:
+        _keep_stretches(job)
+    else:
+        _remove_rigs(job)
     _drop_client()
     _begin_next()
     _redraw()
@@ -116,7 +129,7 @@ def _begin_next() -> None:
         return
     error = state.last_error
     try:
-        start(bpy.context, state.waiting.pop(0))
+        start(bpy.context, *state.waiting.pop(0))
     except MocapError as failure:
         state.last_error = failure
     else:
@@ -216,7 +229,7 @@ def _handle(job: Job, message: dict) -> bool:
         if job.failed is not None:
             state.last_error = job.failed
             _remove_rigs(job)
-        elif job.rigs:
+        elif job.placed:
             bpy.ops.ed.undo_push(message=f"Capture {job.name}")
         return True
     return False
@@ -250,6 +263,21 @@ def _joined(stretches: list[Motion]) -> Motion:
     return whole
 
 
+def _keep_stretches(job: Job) -> None:
+    """What is there of a cancelled capture becomes a take like any other."""
+    armature = bpy.data.objects.get(job.rigs[0])
+    if armature is None or cleanup.active_action(armature) is None:
+        return
+    del armature[PROVISIONAL]
+    whole = _joined(job.stretches)
+    rest = Rest.of(load_free_body().rest(job.stretches[0].betas))
+    cleanup.attach(armature, whole, rest, bpy.context.scene.frame_start, job.place.smooth)
+    armature.animation_data.action[cleanup.VIDEO_PROPERTY] = str(job.video)
+    cleanup.apply(armature)
+    state.last_result = f"{len(whole)} frames"
+    bpy.ops.ed.undo_push(message=f"Capture {job.name}")
+
+
 def _build(job: Job, take: str, body_file: str) -> Iterator[str]:
     """Bring a finished take into the scene, a step at a time."""
     context = bpy.context
@@ -257,35 +285,22 @@ def _build(job: Job, take: str, body_file: str) -> Iterator[str]:
     yield "take"
     body = RestBody.load(body_file)
     yield "body"
-    name = job.name if motion.person_id <= 1 and not job.rigs else f"{job.name} person {motion.person_id}"
-    armature = rig.build(body, name, context.scene.collection)
-    job.rigs.append(armature.name)
-    yield "rig"
-    armature = _still_there(job)
-    rate = keyframes.scene_rate(context.scene)
-    action = keyframes.write_take(armature, motion, name, rate, context.scene.frame_start)
-    job.keys = _count_keys(action)
-    yield "keys"
-    armature = _still_there(job)
-    cleanup.attach(armature, motion, body, context.scene.frame_start, job.smooth)
-    armature[cleanup.VIDEO_PROPERTY] = str(job.video)
+    first = not job.placed
+    name = job.name if motion.person_id <= 1 and first else f"{job.name} person {motion.person_id}"
+    asked = job.place if first else placing.Place(smooth=job.place.smooth)
+    placed = ""
+    for item in placing.place(motion, body, job.video, name, asked, job.rigs):
+        placed = item.name
+        yield "scene"
+    job.placed.append(placed)
+    armature = bpy.data.objects[placed]
+    action = cleanup.active_action(armature)
+    job.keys = _count_keys(action) if action is not None else 0
     for item in context.view_layer.objects:
         item.select_set(item == armature)
     context.view_layer.objects.active = armature
     state.last_result = f"{len(motion)} frames, {time.monotonic() - job.began:.1f} s"
     yield "done"
-
-
-def _still_there(job: Job) -> bpy.types.Object:
-    """The rig that is being built: a person may undo at any moment.
-
-    Raises:
-        MocapError: It is gone.
-    """
-    armature = bpy.data.objects.get(job.rigs[-1])
-    if armature is None:
-        raise MocapError("The rig was taken away while it was being built.", "Capture again.")
-    return armature
 
 
 def _count_keys(action: bpy.types.Action) -> int:

@@ -8,8 +8,8 @@ import bpy
 from bpy.app.translations import pgettext_iface as _
 
 from . import cleanup, jobs, text
-from .core.errors import InferenceMissingError
-from .operators import people, setup
+from .core.errors import InferenceMissingError, MocapError, ProtocolError
+from .operators import people, preview, setup
 from .operators.capture import (
     INT_MOCAP_OT_cancel,
     INT_MOCAP_OT_capture,
@@ -19,9 +19,39 @@ from .operators.capture import (
 )
 from .operators.export import INT_MOCAP_OT_export_fbx
 from .operators.people import INT_MOCAP_OT_choose_person, INT_MOCAP_OT_find_people
-from .operators.view import INT_MOCAP_OT_match_camera
+from .operators.view import INT_MOCAP_OT_match_camera, INT_MOCAP_OT_side_by_side
 
 CHARACTER_PIXELS = 7.0  # about, at a scale of 1
+# what repairs an error, by its code: an operator and an icon
+REPAIRS = {
+    "video_missing": ("int_mocap.choose_video", "FILE_MOVIE"),
+    "video_unreadable": ("int_mocap.choose_video", "FILE_MOVIE"),
+    "video_empty": ("int_mocap.choose_video", "FILE_MOVIE"),
+    "no_video_stream": ("int_mocap.choose_video", "FILE_MOVIE"),
+    "video_too_small": ("int_mocap.choose_video", "FILE_MOVIE"),
+    "nobody_found": ("int_mocap.choose_video", "FILE_MOVIE"),
+    "person_missing": ("int_mocap.find_people", "COMMUNITY"),
+    "too_few_frames": ("int_mocap.find_people", "COMMUNITY"),
+    "model_file": ("int_mocap.add_model", "FILE"),
+    "body_file": ("int_mocap.add_body", "FILE"),
+    "device": ("int_mocap.use_any_device", "PREFERENCES"),
+    "disk_full": ("int_mocap.open_takes", "FILE_FOLDER"),
+    "output_unwritable": ("int_mocap.open_takes", "FILE_FOLDER"),
+    "inference_died": ("int_mocap.capture", "FILE_REFRESH"),
+}
+
+
+def draw_error(context: bpy.types.Context, layout: bpy.types.UILayout, error: MocapError, width: int) -> None:
+    """A sentence, a hint, and the button that repairs it where there is one."""
+    for number, line in enumerate(textwrap.wrap(error.message, width)):
+        layout.label(text=line, icon="ERROR" if number == 0 else "BLANK1")
+    for line in textwrap.wrap(error.hint, width):
+        layout.label(text=line, icon="BLANK1")
+    if isinstance(error, InferenceMissingError | ProtocolError):
+        draw_setup(context, layout)
+    elif error.code in REPAIRS:
+        operator, icon = REPAIRS[error.code]
+        layout.operator(operator, icon=icon)
 
 
 def draw_setup(context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
@@ -52,7 +82,9 @@ class INT_MOCAP_PT_capture(bpy.types.Panel):
         layout = self.layout
         settings = context.window_manager.int_mocap
         column = layout.column()
-        column.prop(settings, "video", text="")
+        line = column.row(align=True)
+        line.prop(settings, "video", text="")
+        line.operator_menu_enum("int_mocap.use_scene_video", "source", text="", icon="SEQUENCE")
         row = column.row(align=True)
         row.scale_y = 1.6
         label = "Capture after this one" if jobs.state.current is not None else "Capture from video"
@@ -75,7 +107,9 @@ class INT_MOCAP_PT_capture(bpy.types.Panel):
         if job.keys:
             facts.append(f"{job.keys:,} {_('keys')}")
         column.label(text=", ".join(facts) or " ")
-        column.operator(INT_MOCAP_OT_cancel.bl_idname, icon="CANCEL")
+        column.operator(INT_MOCAP_OT_cancel.bl_idname, icon="CANCEL").keep = False
+        if job.stretches:
+            column.operator(INT_MOCAP_OT_cancel.bl_idname, text="Stop and keep", icon="CHECKMARK").keep = True
         if jobs.state.waiting:
             row = column.row(align=True)
             row.label(text=f"{len(jobs.state.waiting)} {_('waiting')}")
@@ -86,12 +120,7 @@ class INT_MOCAP_PT_capture(bpy.types.Panel):
         assert error is not None
         box = layout.box()
         width = max(20, int(context.region.width / (CHARACTER_PIXELS * context.preferences.system.ui_scale)) - 6)
-        for number, line in enumerate(textwrap.wrap(error.message, width)):
-            box.label(text=line, icon="ERROR" if number == 0 else "BLANK1")
-        for line in textwrap.wrap(error.hint, width):
-            box.label(text=line, icon="BLANK1")
-        if isinstance(error, InferenceMissingError):
-            draw_setup(context, box)
+        draw_error(context, box, error, width)
         row = box.row(align=True)
         row.operator(INT_MOCAP_OT_show_log.bl_idname, icon="COPYDOWN")
         row.operator(INT_MOCAP_OT_dismiss.bl_idname, icon="X", text="")
@@ -119,15 +148,29 @@ class INT_MOCAP_PT_options(bpy.types.Panel):
             layout.prop(settings, "person_number")
         self._people(layout, settings)
         layout.prop(settings, "smooth", slider=True)
+        self._trim(layout, settings)
+        layout.prop(settings, "where")
+        layout.prop(settings, "match_rate")
+        layout.prop(settings, "model")
+        if settings.model not in ("", "auto"):
+            layout.prop(settings, "keyframe")
+        layout.prop(settings, "body")
+        layout.prop(settings, "device")
+        layout.prop(settings, "lens")
+
+    def _trim(self, layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
+        """The trim, with pictures of where it begins and ends; the first frame without one."""
         layout.prop(settings, "use_trim")
+        row = layout.row(align=True)
+        for icon in preview.icons():
+            row.template_icon(icon, scale=5.0)
         if settings.use_trim:
             layout.prop(settings, "start")
             layout.prop(settings, "end")
-        layout.prop(settings, "body")
 
     def _people(self, layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
         """The people of the video as pictures to choose from."""
-        label = "Looking for people…" if people.state.process is not None else ""
+        label = "Looking for people…" if people.state.question is not None else ""
         layout.operator(INT_MOCAP_OT_find_people.bl_idname, icon="COMMUNITY", **({"text": label} if label else {}))
         if people.state.pictures is None or people.state.video != bpy.path.abspath(settings.video):
             return
@@ -163,7 +206,7 @@ class INT_MOCAP_PT_cleanup(bpy.types.Panel):
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        settings = context.object.int_mocap_cleanup
+        settings = cleanup.controls(context.object)
         column = layout.column(align=True)
         column.prop(settings, "smooth", slider=True)
         for name in ("spine", "arms", "legs"):
@@ -194,6 +237,7 @@ class INT_MOCAP_PT_export(bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the exports."""
         self.layout.operator(INT_MOCAP_OT_match_camera.bl_idname, icon="VIEW_CAMERA")
+        self.layout.operator(INT_MOCAP_OT_side_by_side.bl_idname, icon="WINDOW")
         self.layout.operator(INT_MOCAP_OT_export_fbx.bl_idname, icon="EXPORT")
 
 

@@ -46,6 +46,7 @@ class INT_MOCAP_AP_preferences(bpy.types.AddonPreferences):
 
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the preferences."""
+        from .operators import own_files
         from .panels import draw_setup
 
         layout = self.layout
@@ -57,6 +58,7 @@ class INT_MOCAP_AP_preferences(bpy.types.AddonPreferences):
         column.prop(self, "folder")
         column.prop(self, "base_python")
         column.prop(self, "wheels")
+        own_files.draw(layout)
         layout.operator("int_mocap.doctor", icon="COPYDOWN")
 
 

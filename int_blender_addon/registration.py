@@ -7,7 +7,7 @@ import atexit
 import bpy
 
 from . import cleanup, jobs, operators, panels, preferences, properties, translations
-from .operators import people, setup
+from .operators import people, preview, setup
 
 _CLASSES = (*preferences.CLASSES, *properties.CLASSES, *cleanup.CLASSES, *operators.CLASSES, *panels.CLASSES)
 
@@ -24,6 +24,7 @@ def register() -> None:
     atexit.register(jobs.stop)
     atexit.register(setup.stop)
     atexit.register(people.stop)
+    atexit.register(preview.stop)
 
 
 def unregister() -> None:
@@ -31,9 +32,11 @@ def unregister() -> None:
     jobs.stop()
     setup.stop()
     people.stop()
+    preview.stop()
     atexit.unregister(jobs.stop)
     atexit.unregister(setup.stop)
     atexit.unregister(people.stop)
+    atexit.unregister(preview.stop)
     if _before_load in bpy.app.handlers.load_pre:
         bpy.app.handlers.load_pre.remove(_before_load)
     if hasattr(bpy.types.WindowManager, "int_mocap"):

@@ -21,6 +21,16 @@ BUTTONS_DE = {
     "Cancel set-up": "Einrichtung abbrechen",
     "Copy report": "Bericht kopieren",
     "Match camera": "Kamera anpassen",
+    "Side by side": "Nebeneinander",
+    "Add body": "Körper hinzufügen",
+    "Add model": "Modell hinzufügen",
+    "Choose automatically": "Selbst wählen lassen",
+    "Choose video": "Video wählen",
+    "From the scene": "Aus der Szene",
+    "Open the takes' folder": "Ordner der Aufnahmen öffnen",
+    "Remove from list": "Von der Liste nehmen",
+    "Stop and keep": "Beenden und behalten",
+    "Where to register": "Wo man sich anmeldet",
 }
 WORDS_DE = {
     "Capture": "Aufnahme",
@@ -79,10 +89,55 @@ WORDS_DE = {
     "Start": "Anfang",
     "End": "Ende",
     "Seconds into the video": "Sekunden ab Beginn des Videos",
-    "SMPL file": "SMPL-Datei",
-    "Your own SMPL model (.npz or .pkl); empty for the free body": (
-        "Das eigene SMPL-Modell (.npz oder .pkl); leer für den freien Körper"
+    "Model": "Modell",
+    "The network that reads the motion; add yours in the preferences": (
+        "Das Netz, das die Bewegung liest; eigene in den Einstellungen hinzufügen"
     ),
+    "Body": "Körper",
+    "The body that is captured on; add yours in the preferences": (
+        "Der Körper, auf den aufgenommen wird; eigene in den Einstellungen hinzufügen"
+    ),
+    "The one that ships": "Mitgeliefert",
+    "Free for every use": "Frei für jeden Zweck",
+    "Models": "Modelle",
+    "Bodies": "Körper",
+    "INT's checkpoint was trained on data for research only.": (
+        "INTs Checkpoint wurde mit Daten trainiert, die nur der Forschung dienen."
+    ),
+    "SMPL is free for research; other use needs a licence.": (
+        "SMPL ist für die Forschung frei; anderes braucht eine Lizenz."
+    ),
+    "Every so many frames": "Jedes wievielte Bild",
+    "Your model looks at every so many frames and the rest is filled in: faster, a little softer": (
+        "Das eigene Modell sieht nur so viele Bilder an, der Rest wird ergänzt: schneller, etwas weicher"
+    ),
+    "Device": "Gerät",
+    "What the networks run on": "Worauf die Netze laufen",
+    "Needs the set-up for it": "Braucht die Einrichtung dafür",
+    "Lens": "Objektiv",
+    "Focal length as on 35 mm film, in millimetres, if you know it; 0 to find it": (
+        "Brennweite wie bei Kleinbild, in Millimetern, falls bekannt; 0, um sie zu suchen"
+    ),
+    "Take goes to": "Aufnahme wird",
+    "What becomes of the take": "Was aus der Aufnahme wird",
+    "New rig": "Neues Rig",
+    "A rig of its own": "Ein eigenes Rig",
+    "Action of the active rig": "Aktion des aktiven Rigs",
+    "A new action of a rig that is there; the old one is kept": (
+        "Eine neue Aktion eines vorhandenen Rigs; die alte bleibt erhalten"
+    ),
+    "Strip of the active rig": "Streifen des aktiven Rigs",
+    "A strip on a new NLA track of a rig that is there": (
+        "Ein Streifen auf einer neuen NLA-Spur eines vorhandenen Rigs"
+    ),
+    "Scene takes the video's frame rate": "Szene übernimmt die Bildrate des Videos",
+    "Otherwise the scene keeps its frame rate and the take is fitted to it": (
+        "Sonst behält die Szene ihre Bildrate, und die Aufnahme wird ihr angepasst"
+    ),
+    "Source": "Quelle",
+    "What to capture from": "Woraus aufgenommen wird",
+    "Keep": "Behalten",
+    "Keep what is there as a take": "Was da ist, als Aufnahme behalten",
     "Filter": "Filter",
     "How it is smoothed": "Wie geglättet wird",
     "Gaussian": "Gauß",
@@ -157,6 +212,22 @@ WORDS_DE = {
     "Look through a camera that matches the video's, with the video behind the body": (
         "Durch eine Kamera wie die des Videos sehen, mit dem Video hinter dem Körper"
     ),
+    "Add an INT checkpoint that you have (.pth.tar, .pth, .pt or .safetensors); it stays where it is": (
+        "Einen vorhandenen INT-Checkpoint hinzufügen (.pth.tar, .pth, .pt oder .safetensors); er bleibt, wo er ist"
+    ),
+    "Add an SMPL file that you have (.npz or .pkl); it stays where it is": (
+        "Eine vorhandene SMPL-Datei hinzufügen (.npz oder .pkl); sie bleibt, wo sie ist"
+    ),
+    "Capture from a movie clip, a strip (with its cuts) or a movie picture of this file": (
+        "Aus einem Filmclip, einem Streifen (mit seinem Schnitt) oder einem Filmbild dieser Datei aufnehmen"
+    ),
+    "Choose another video": "Ein anderes Video wählen",
+    "Let the networks run on what is there": "Die Netze auf dem laufen lassen, was da ist",
+    "Open the folder in which the takes are": "Den Ordner öffnen, in dem die Aufnahmen sind",
+    "Split the view: the body over the video on the left, the body from the side on the right": (
+        "Die Ansicht teilen: links der Körper über dem Video, rechts der Körper von der Seite"
+    ),
+    "Take this file off the list; it stays on the disk": "Diese Datei von der Liste nehmen; sie bleibt auf der Platte",
     # stages
     "Starting the inference process": "Inferenzprozess startet",
     "Finding people": "Personen finden",

@@ -1,5 +1,13 @@
 """What the buttons do."""
 
-from . import capture, export, people, setup, view
+from . import capture, export, own_files, people, setup, source, view
 
-CLASSES = (*capture.CLASSES, *export.CLASSES, *people.CLASSES, *setup.CLASSES, *view.CLASSES)
+CLASSES = (
+    *capture.CLASSES,
+    *export.CLASSES,
+    *own_files.CLASSES,
+    *people.CLASSES,
+    *setup.CLASSES,
+    *source.CLASSES,
+    *view.CLASSES,
+)

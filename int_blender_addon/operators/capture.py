@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from .. import jobs
+from .. import jobs, placing
 from ..core.errors import ArgumentsError, MocapError, VideoMissingError
 
 LOG_NAME = "INT Mocap log"
@@ -25,7 +25,12 @@ class INT_MOCAP_OT_capture(bpy.types.Operator):
                 raise VideoMissingError("No video is chosen.", "Choose one in the field above the button.")
             if settings.use_trim and settings.end <= settings.start:
                 raise ArgumentsError("The trim ends before it starts.", "Set the end after the start.")
-            jobs.start(context, settings.message())
+            place = settings.place(context.object)
+            if place.where != placing.RIG and not placing.is_ours(context.object):
+                raise ArgumentsError(
+                    "The active object is no rig of this add-on.", "Select one, or let the take have a new rig."
+                )
+            jobs.start(context, settings.message(), place)
         except MocapError as error:
             jobs.state.last_error = error
             self.report({"ERROR"}, error.message)
@@ -39,6 +44,10 @@ class INT_MOCAP_OT_cancel(bpy.types.Operator):
     bl_idname = "int_mocap.cancel"
     bl_label = "Cancel"
 
+    keep: bpy.props.BoolProperty(
+        name="Keep", description="Keep what is there as a take", default=False, options={"SKIP_SAVE"}
+    )
+
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """There is something to stop."""
@@ -46,7 +55,7 @@ class INT_MOCAP_OT_cancel(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Stop it."""
-        jobs.cancel()
+        jobs.cancel(self.keep)
         self.report({"INFO"}, "The capture was cancelled.")
         return {"FINISHED"}
 
@@ -93,10 +102,36 @@ class INT_MOCAP_OT_dismiss(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class INT_MOCAP_OT_use_any_device(bpy.types.Operator):
+    """Let the networks run on what is there"""
+
+    bl_idname = "int_mocap.use_any_device"
+    bl_label = "Choose automatically"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Do so from the next capture on."""
+        context.window_manager.int_mocap.device = "auto"
+        jobs.state.last_error = None
+        return {"FINISHED"}
+
+
+class INT_MOCAP_OT_open_takes(bpy.types.Operator):
+    """Open the folder in which the takes are"""
+
+    bl_idname = "int_mocap.open_takes"
+    bl_label = "Open the takes' folder"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Open it."""
+        return bpy.ops.wm.path_open(filepath=str(jobs.takes_folder()))
+
+
 CLASSES = (
     INT_MOCAP_OT_capture,
     INT_MOCAP_OT_cancel,
     INT_MOCAP_OT_clear_queue,
     INT_MOCAP_OT_show_log,
     INT_MOCAP_OT_dismiss,
+    INT_MOCAP_OT_use_any_device,
+    INT_MOCAP_OT_open_takes,
 )

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import subprocess
 import tempfile
-import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,8 +11,9 @@ import bpy
 import bpy.utils.previews
 
 from .. import jobs
-from ..client import clean_environment, find_python
-from ..core.errors import InferenceDiedError, MocapError, VideoMissingError
+from ..asking import Question
+from ..client import find_python
+from ..core.errors import MocapError, VideoMissingError
 from ..preferences import inference_python
 
 TICK_SECONDS = 0.1
@@ -24,13 +22,12 @@ VIDEO_ENDINGS = ".mp4;.mov;.m4v;.avi;.mkv;.webm;.mts;.mpg;.mpeg"
 
 @dataclass
 class State:
-    """The people of a video, and the process that looks for them."""
+    """The people of a video, and the question who they are."""
 
     video: str = ""
     people: list[dict] = field(default_factory=list)
     pictures: bpy.utils.previews.ImagePreviewCollection | None = None
-    process: subprocess.Popen[str] | None = None
-    said: list[str] = field(default_factory=list)
+    question: Question | None = None
     folder: tempfile.TemporaryDirectory | None = None
 
 
@@ -41,11 +38,9 @@ def stop() -> None:
     """End the search, and forget the pictures."""
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
-    if state.process is not None:
-        with contextlib.suppress(OSError):
-            state.process.kill()
-        state.process.wait(5)
-        state.process = None
+    if state.question is not None:
+        state.question.stop()
+        state.question = None
     forget()
 
 
@@ -71,35 +66,21 @@ def begin(context: bpy.types.Context, video: str) -> None:
     python = find_python(preferred=inference_python(context))
     forget()
     state.video, state.folder = video, tempfile.TemporaryDirectory(prefix="int_mocap_people_")
-    command = [str(python), "-m", "inference_server", "people", video, "--json", "--thumbnails", state.folder.name]
-    state.process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        env=clean_environment(),
-    )
-    state.said = []
-    threading.Thread(target=_listen, args=(state.process, state.said), name="int_mocap people", daemon=True).start()
+    words = ["people", video, "--json", "--thumbnails", state.folder.name]
+    state.question = Question(python, words)
     if not bpy.app.timers.is_registered(_tick):
         bpy.app.timers.register(_tick, first_interval=TICK_SECONDS, persistent=True)
 
 
-def _listen(process: subprocess.Popen[str], said: list[str]) -> None:
-    said.extend(process.communicate())
-
-
 def _tick() -> float | None:
-    process = state.process
-    if process is None:
+    question = state.question
+    if question is None:
         return None
-    if process.poll() is None or len(state.said) < 2:
+    if not question.over:
         return TICK_SECONDS
-    state.process = None
+    state.question = None
     try:
-        _take_in(process.returncode, *state.said)
+        _take_in(question.answer)
     except MocapError as error:
         jobs.state.last_error = error
     for window in bpy.context.window_manager.windows:
@@ -108,11 +89,8 @@ def _tick() -> float | None:
     return None
 
 
-def _take_in(code: int, out: str, log: str) -> None:
-    if code != 0:
-        told = [line.partition(": ")[2] for line in log.splitlines() if line.startswith(("error: ", "hint: "))]
-        raise MocapError(*told[:2]) if told else InferenceDiedError("Looking for people ended without a result.")
-    state.people = json.loads(out)
+def _take_in(answer: str) -> None:
+    state.people = json.loads(answer)
     state.pictures = bpy.utils.previews.new()
     assert state.folder is not None
     for person in state.people:
@@ -130,7 +108,7 @@ class INT_MOCAP_OT_find_people(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """Nothing else runs."""
-        return state.process is None and jobs.state.current is None
+        return state.question is None and jobs.state.current is None
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Begin."""

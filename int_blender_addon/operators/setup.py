@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
 
 from .. import environment, jobs
-from ..client import clean_environment, find_python
+from ..asking import Question
+from ..client import find_python
 from ..core.errors import MocapError
 from ..preferences import ROOT_PACKAGE, inference_python, own_preferences
 
 TICK_SECONDS = 0.1
-DOCTOR_SECONDS = 90.0
 
 
 @dataclass
@@ -23,6 +22,7 @@ class State:
 
     running: environment.Setup | None = None
     last: environment.Setup | None = None
+    doctor: Question | None = None
 
 
 state = State()
@@ -54,6 +54,11 @@ def stop() -> None:
     """End a set-up that runs; for cancel, and for unregistering."""
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
+    if bpy.app.timers.is_registered(_tick_doctor):
+        bpy.app.timers.unregister(_tick_doctor)
+    if state.doctor is not None:
+        state.doctor.stop()
+        state.doctor = None
     if state.running is not None:
         state.running.cancel()
         state.running = None
@@ -132,27 +137,41 @@ class INT_MOCAP_OT_doctor(bpy.types.Operator):
     bl_idname = "int_mocap.doctor"
     bl_label = "Copy report"
 
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """One at a time."""
+        return state.doctor is None
+
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Ask, and copy."""
-        lines = [f"Blender {bpy.app.version_string}, {ROOT_PACKAGE}"]
+        """Ask; the answer is copied when it is there."""
         try:
-            python = find_python(preferred=inference_python(context))
-            done = subprocess.run(
-                [str(python), "-m", "inference_server", "doctor"],
-                check=False,
-                capture_output=True,
-                text=True,
-                timeout=DOCTOR_SECONDS,
-                env=clean_environment(),
-            )
-            lines.append(done.stdout or done.stderr)
-        except (MocapError, OSError, subprocess.TimeoutExpired) as error:
-            lines.append(str(error))
-        if jobs.state.last_error is not None:
-            lines.append(f"last error: {jobs.state.last_error.code}: {jobs.state.last_error.message}")
-        context.window_manager.clipboard = without_names("\n".join(lines))
-        self.report({"INFO"}, "The report is in the clipboard.")
+            state.doctor = Question(find_python(preferred=inference_python(context)), ["doctor"])
+        except MocapError as error:
+            copy_report(context, error.message)
+            self.report({"INFO"}, "The report is in the clipboard.")
+            return {"FINISHED"}
+        if not bpy.app.timers.is_registered(_tick_doctor):
+            bpy.app.timers.register(_tick_doctor, first_interval=TICK_SECONDS, persistent=True)
+        self.report({"INFO"}, "The report will be in the clipboard in a moment.")
         return {"FINISHED"}
+
+
+def _tick_doctor() -> float | None:
+    if state.doctor is None:
+        return None
+    if not state.doctor.over:
+        return TICK_SECONDS
+    question, state.doctor = state.doctor, None
+    copy_report(bpy.context, question.printed)
+    return None
+
+
+def copy_report(context: bpy.types.Context, found: str) -> None:
+    """Put what the doctor said, this Blender and the last error into the clipboard."""
+    lines = [f"Blender {bpy.app.version_string}, {ROOT_PACKAGE}", found]
+    if jobs.state.last_error is not None:
+        lines.append(f"last error: {jobs.state.last_error.code}: {jobs.state.last_error.message}")
+    context.window_manager.clipboard = without_names("\n".join(lines))
 
 
 def without_names(text: str) -> str:

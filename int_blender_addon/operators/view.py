@@ -6,7 +6,7 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from mathutils import Matrix
+from mathutils import Matrix, Quaternion, Vector
 
 from .. import cleanup, keyframes
 from ..core.errors import MocapError, TakeFileError
@@ -14,6 +14,8 @@ from ..core.motion import Motion
 
 FROM_VISION = np.diag([1.0, -1.0, -1.0, 1.0])  # y down, looking along +z, to Blender's camera
 SENSOR_MM = 36.0
+SIDE_METRES = 5.0  # from which the body is looked at from the side
+SIDEBAR_SHIFT = 1.0  # metres that the view moves, so that the sidebar doesn't cover the body
 
 
 class INT_MOCAP_OT_match_camera(bpy.types.Operator):
@@ -43,6 +45,41 @@ class INT_MOCAP_OT_match_camera(bpy.types.Operator):
         for area in context.screen.areas if context.screen else ():
             if area.type == "VIEW_3D":
                 area.spaces.active.region_3d.view_perspective = "CAMERA"
+        return {"FINISHED"}
+
+
+class INT_MOCAP_OT_side_by_side(bpy.types.Operator):
+    """Split the view: the body over the video on the left, the body from the side on the right"""
+
+    bl_idname = "int_mocap.side_by_side"
+    bl_label = "Side by side"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """A 3D View, and a rig with its take."""
+        return cleanup.has_take(context.object) and context.area is not None and context.area.type == "VIEW_3D"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Match the camera on one side, and look from the side on the other."""
+        try:
+            context.scene.camera = match(context, context.object, True)
+        except MocapError as error:
+            self.report({"ERROR"}, error.message)
+            return {"CANCELLED"}
+        before = {area.as_pointer() for area in context.screen.areas}
+        bpy.ops.screen.area_split(direction="VERTICAL", factor=0.5)
+        added = [area for area in context.screen.areas if area.as_pointer() not in before]
+        left, right = sorted((context.area, *added), key=lambda area: area.x)[:2]
+        left.spaces.active.region_3d.view_perspective = "CAMERA"
+        left.spaces.active.show_region_ui = False  # else it covers half of what is to be seen
+        aside = right.spaces.active.region_3d
+        aside.view_perspective = "PERSP"
+        rig = context.object
+        middle = rig.matrix_world @ rig.pose.bones["pelvis"].head
+        camera = context.scene.camera
+        turned = camera.matrix_world.to_quaternion() @ Quaternion((0.0, 1.0, 0.0), np.radians(90.0))
+        beside = turned @ Vector((SIDEBAR_SHIFT, 0.0, 0.0)) if right.spaces.active.show_region_ui else Vector()
+        aside.view_rotation, aside.view_location, aside.view_distance = turned, middle + beside, SIDE_METRES
         return {"FINISHED"}
 
 
@@ -83,7 +120,7 @@ def match(context: bpy.types.Context, armature: bpy.types.Object, resolution: bo
 def _put_video_behind(
     context: bpy.types.Context, armature: bpy.types.Object, lens: bpy.types.Camera, take: Motion
 ) -> None:
-    video = Path(str(armature.get(cleanup.VIDEO_PROPERTY, "")))
+    video = Path(str(armature.animation_data.action.get(cleanup.VIDEO_PROPERTY, "")))
     lens.show_background_images = True
     lens.background_images.clear()
     lens.animation_data_clear()
@@ -125,4 +162,4 @@ def _run_in_time(
             point.interpolation = "CONSTANT"
 
 
-CLASSES = (INT_MOCAP_OT_match_camera,)
+CLASSES = (INT_MOCAP_OT_match_camera, INT_MOCAP_OT_side_by_side)

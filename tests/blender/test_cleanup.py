@@ -33,7 +33,7 @@ def taken(empty_scene, rest_body, make_motion):
     refined.extra = raw_extra(raw)
     armature = rig.build(rest_body, "Take", bpy.context.scene.collection)
     keyframes.write_take(armature, refined, "Take", FPS, 1.0)
-    cleanup.attach(armature, refined, rest_body, 1.0, 0.5)
+    cleanup.attach(armature, refined, Rest.of(rest_body), 1.0, 0.5)
     yield armature, raw, rest_body
     int_blender_addon.unregister()
 
@@ -52,7 +52,7 @@ def posed(armature, frame: int) -> np.ndarray:
 
 def test_controls_act_and_can_be_turned_back(taken) -> None:
     armature, raw, body = taken
-    settings, action = armature.int_mocap_cleanup, armature.animation_data.action
+    settings, action = cleanup.controls(armature), armature.animation_data.action
     before = posed(armature, 130)
     settings.smooth, settings.lock_left, settings.lock_right, settings.level = 0.0, 0.0, 0.0, False
     settings.ballistic = False
@@ -69,7 +69,7 @@ def test_fewer_keys_draw_the_same_motion(taken) -> None:
     armature, _, _ = taken
     many = len(curves(armature)[('pose.bones["left_elbow"].rotation_quaternion', 0)].keyframe_points)
     wanted = [posed(armature, frame) for frame in range(1, 600, 7)]
-    armature.int_mocap_cleanup.fewer_keys = True
+    cleanup.controls(armature).fewer_keys = True
     settle()
     few = len(curves(armature)[('pose.bones["left_elbow"].rotation_quaternion', 0)].keyframe_points)
     assert few < many / 4
@@ -94,7 +94,7 @@ def test_edited_contacts_plant_the_feet(taken) -> None:
             curve.keyframe_points.insert(frame, value).interpolation = "CONSTANT"
     assert bpy.ops.int_mocap.resolve_contacts() == {"FINISHED"}
     assert moved() < 0.002
-    armature.int_mocap_cleanup.smooth = 0.4
+    cleanup.controls(armature).smooth = 0.4
     settle()
     assert moved() < 0.002, "edits stay when another control moves"
 
@@ -107,14 +107,14 @@ def test_the_raw_take_survives_saving_and_other_channels_stay(taken, tmp_path) -
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "take.blend"))
     again = bpy.data.objects["Take"]
     assert cleanup.has_take(again)
-    again.int_mocap_cleanup.smooth = 0.9
+    cleanup.controls(again).smooth = 0.9
     settle()
     assert ('["mood"]', 0) in curves(again)
 
 
 def test_a_damaged_take_is_told(taken) -> None:
     armature, _, _ = taken
-    armature[cleanup.TAKE_PROPERTY] = "nothing"
+    armature.animation_data.action[cleanup.TAKE_PROPERTY] = "nothing"
     bpy.context.view_layer.objects.active = armature
     with pytest.raises(RuntimeError, match="raw take"):
         bpy.ops.int_mocap.resolve_contacts()

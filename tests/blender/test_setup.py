@@ -1,6 +1,8 @@
 """The inference environment made from inside Blender: truly, with pip, though with few packages."""
 
+import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -115,3 +117,18 @@ def test_the_operator_asks_for_the_network_and_cancel_stops(empty_scene, monkeyp
 def test_the_report_names_nobody() -> None:
     home = str(Path.home())
     assert home not in setup.without_names(f"python ({home}/x)")
+
+
+def test_a_full_disk_is_told_before_anything_is_made(base: Path, tmp_path: Path) -> None:
+    """The script itself, with a disk that says it is nearly full."""
+    folder = tmp_path / "env"
+    code = (
+        "import runpy, shutil, sys, collections; "
+        "shutil.disk_usage = lambda path: collections.namedtuple('U', 'total used free')(9, 9, 1_000_000_000); "
+        f"sys.argv = ['x', '--folder', {str(folder)!r}, '--requirements', {str(environment.REQUIREMENTS)!r}, "
+        f"'--torch', 'cpu']; runpy.run_path({str(environment.SCRIPT)!r}, run_name='__main__')"
+    )
+    done = subprocess.run([str(base), "-c", code], capture_output=True, text=True, check=False)
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert done.returncode == 1 and "2.5 GB are needed" in last["error"] and "another folder" in last["hint"]
+    assert not folder.exists()

@@ -10,6 +10,7 @@ from mathutils import Vector
 
 import int_blender_addon
 from int_blender_addon import cleanup, keyframes, rig
+from int_blender_addon.core.refine import Rest
 
 VIDEO = Path(__file__).resolve().parents[1] / "data" / "videos" / "tfjs_pose_squats.mp4"
 
@@ -26,9 +27,10 @@ def taken(empty_scene, rest_body, make_motion):
     motion.world_to_camera = camera
     armature = rig.build(rest_body, "Take", bpy.context.scene.collection)
     keyframes.write_take(armature, motion, "Take", 30.0, 1.0)
-    cleanup.attach(armature, motion, rest_body, 1.0, 0.0)
+    cleanup.attach(armature, motion, Rest.of(rest_body), 1.0, 0.0)
     for name in ("smooth", "lock_left", "lock_right"):
-        armature.int_mocap_cleanup[name] = 0.0
+        with cleanup.quietly():
+            setattr(cleanup.controls(armature), name, 0.0)
     bpy.context.view_layer.objects.active = armature
     yield armature, motion
     int_blender_addon.unregister()
@@ -53,8 +55,8 @@ def test_the_video_behind_keeps_its_time(taken) -> None:
     """A video of 5 frames a second behind a scene of 24: the frame of that moment is shown."""
     armature, motion = taken
     motion.time, motion.frame_index, motion.fps = np.arange(20) / 5.0, np.arange(20), 5.0
-    cleanup.attach(armature, motion, rig_body(), 1.0, 0.0)
-    armature[cleanup.VIDEO_PROPERTY] = str(VIDEO)
+    cleanup.attach(armature, motion, Rest.of(rig_body()), 1.0, 0.0)
+    armature.animation_data.action[cleanup.VIDEO_PROPERTY] = str(VIDEO)
     bpy.context.scene.render.fps = 24
     bpy.ops.int_mocap.match_camera()
     lens = bpy.context.scene.camera.data
@@ -79,7 +81,7 @@ def test_again_moves_the_same_camera_and_the_scene_can_stay(taken) -> None:
 def test_a_take_without_a_camera_is_told(taken) -> None:
     armature, motion = taken
     motion.image_size = np.zeros(2, int)
-    cleanup.attach(armature, motion, rig_body(), 1.0, 0.0)
+    cleanup.attach(armature, motion, Rest.of(rig_body()), 1.0, 0.0)
     with pytest.raises(RuntimeError, match="camera"):
         bpy.ops.int_mocap.match_camera()
 

@@ -61,6 +61,8 @@ def test_nobody_reaches_for_the_network_or_a_shell_or_a_free_pickle(folder: Path
             arguments = {k.arg: ast.unparse(k.value) for k in node.keywords}
             where = f"{path}:{node.lineno}"
             assert called not in {"eval", "exec", "os.system", "os.popen", "pickle.load", "pickle.loads"}, where
+            assert called != "os.chdir", where
+            assert arguments.get("subtype") != "'PASSWORD'", f"no passwords in Blender: {where}"
             assert arguments.get("shell") in (None, "False"), where
             assert arguments.get("allow_pickle") in (None, "False"), where
             if called == "torch.load":
@@ -85,3 +87,11 @@ sys.meta_path.insert(0, Wall())
     for blocked, lines in (({"bpy", "torch", "scipy", "cv2"}, core), ({"bpy", "torch", "timm"}, server)):
         text = code.format(blocked=blocked, imports="\n".join(lines))
         subprocess.run([sys.executable, "-c", text], cwd=ROOT, check=True)
+
+
+def test_the_repository_holds_no_programs_and_no_bytecode() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split(
+        "\n"
+    )
+    for name in listed:
+        assert not name.endswith((".pyc", ".exe", ".dll", ".so", ".dylib", ".whl")), name

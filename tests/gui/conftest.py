@@ -67,15 +67,18 @@ def zip_file() -> Path:
 class Window:
     """A running Blender, its status file, and hands on its mouse."""
 
-    def __init__(self, blender: str, display: str, profile: Path, folder: Path, video: Path) -> None:
+    def __init__(
+        self, blender: str, display: str, profile: Path, folder: Path, video: Path, inference: str | None = None
+    ) -> None:
         self.display, self.folder = display, folder
         self.status_file, self.commands_file = folder / "status.json", folder / "commands.txt"
-        python = os.environ.get("INT_MOCAP_INFERENCE", sys.executable)
+        python = os.environ.get("INT_MOCAP_INFERENCE", sys.executable) if inference is None else inference
         self.environment = {
             **os.environ,
             "DISPLAY": display,
             "BLENDER_USER_RESOURCES": str(profile),
             "INT_MOCAP_INFERENCE": python,
+            "INT_MOCAP_DATA": str(folder / "own data"),
         }
         self._commands = 0
         self.log = (folder / "blender.log").open("w")
@@ -136,6 +139,13 @@ class Window:
         time.sleep(0.3)
         self._xdotool("click", "1")
 
+    def away(self) -> None:
+        """The mouse off the panel and a click on nothing, so that Blender's pop-ups close."""
+        self._xdotool("mousemove", "400", "600")
+        time.sleep(0.5)
+        self._xdotool("click", "1")
+        time.sleep(0.5)
+
     def key(self, combination: str) -> None:
         """A real key press over the 3D View."""
         self._xdotool("mousemove", "300", "400")
@@ -193,8 +203,8 @@ def open_window(blender: str, display: str, profile: Path, tmp_path: Path):
     """Open a Blender on a video; closed in the end."""
     opened: list[Window] = []
 
-    def open_(video: Path = VIDEO) -> Window:
-        opened.append(Window(blender, display, profile, tmp_path, video))
+    def open_(video: Path = VIDEO, inference: str | None = None) -> Window:
+        opened.append(Window(blender, display, profile, tmp_path, video, inference))
         return opened[-1]
 
     yield open_

@@ -30,6 +30,10 @@ def people():
     return sys.modules.get(f"{MODULE}.int_blender_addon.operators.people")
 
 
+def setup():
+    return sys.modules.get(f"{MODULE}.int_blender_addon.operators.setup")
+
+
 def view3d():
     window = bpy.context.window_manager.windows[0]
     area = next(area for area in window.screen.areas if area.type == "VIEW_3D")
@@ -59,6 +63,10 @@ def status() -> dict:
         "commands": len(done_commands),
         "people": len(people().state.people) if people() else 0,
         "slowest": slowest[0],
+        "areas": sum(area.type == "VIEW_3D" for area in window.screen.areas),
+        "setting_up": bool(setup() and setup().state.running is not None),
+        "set_up": bool(setup() and setup().state.last is not None and setup().state.last.finished),
+        "takes": [o.name for o in rigs if o.animation_data and o.animation_data.action],
     }
 
 
