@@ -58,7 +58,7 @@ def write_take(
     """
     action = bpy.data.actions.new(name)
     armature.animation_data_create()
-    _write_keys(armature, motion, rate, first_frame, bounds, _channels(action, armature))
+    _write_keys(armature, motion, rate, first_frame, bounds, channels_for(action, armature))
     return action
 
 
@@ -90,9 +90,9 @@ def _write_keys(
         return
     for joint, bone in enumerate(JOINT_NAMES):
         for axis in range(4):
-            _fill(curves(_rotation_path(bone), axis, bone), frames, quaternions[:, joint, axis])
+            fill(curves(_rotation_path(bone), axis, bone), frames, quaternions[:, joint, axis])
     for axis in range(3):
-        _fill(curves(LOCATION_PATH, axis, "pelvis"), frames, location[:, axis])
+        fill(curves(LOCATION_PATH, axis, "pelvis"), frames, location[:, axis])
     _write_contacts(motion, rate, first_frame, curves)
 
 
@@ -127,7 +127,7 @@ def _write_contacts(motion: Motion, rate: float, first_frame: float, curves) -> 
     for number, name in enumerate(CONTACT_NAMES):
         turns = np.flatnonzero(np.concatenate([[True], standing[1:, number] != standing[:-1, number]]))
         curve = curves(contact_path(name), 0, "Contacts")
-        _fill(curve, frames[turns], standing[turns, number].astype(float), interpolation=CONSTANT)
+        fill(curve, frames[turns], standing[turns, number].astype(float), interpolation=CONSTANT)
 
 
 def read_contacts(armature: bpy.types.Object, times: np.ndarray, rate: float, first_frame: float) -> np.ndarray:
@@ -181,7 +181,7 @@ def _frames(times: np.ndarray, rate: float, first_frame: float) -> np.ndarray:
     return frames[~inside_gap]
 
 
-def _channels(action: bpy.types.Action, armature: bpy.types.Object) -> Callable[[str, int, str], bpy.types.FCurve]:
+def channels_for(action: bpy.types.Action, armature: bpy.types.Object) -> Callable[[str, int, str], bpy.types.FCurve]:
     """A function (data path, index, group) -> new curve, after giving the action to the armature."""
     data = armature.animation_data
     if hasattr(action, "slots"):
@@ -215,7 +215,8 @@ def _channels_of(holder) -> Callable[[str, int, str], bpy.types.FCurve]:
     return new
 
 
-def _fill(curve: bpy.types.FCurve, frames: np.ndarray, values: np.ndarray, interpolation: int = LINEAR) -> None:
+def fill(curve: bpy.types.FCurve, frames: np.ndarray, values: np.ndarray, interpolation: int = LINEAR) -> None:
+    """Put keys on a new curve, all at once."""
     points = curve.keyframe_points
     points.add(len(frames))
     points.foreach_set("co", np.stack([frames, values], axis=-1).astype(np.float32).ravel())
@@ -239,6 +240,16 @@ def _fill_smooth(curve: bpy.types.FCurve, frames: np.ndarray, values: np.ndarray
     points.foreach_set("handle_left", left.astype(np.float32).ravel())
     points.foreach_set("handle_right", right.astype(np.float32).ravel())
     curve.update()
+
+
+def own_curves(armature: bpy.types.Object) -> list[bpy.types.FCurve]:
+    """The curves of an armature's action that are its own: of its slot, where actions have slots."""
+    action = armature.animation_data.action
+    if not hasattr(action, "slots"):
+        return list(action.fcurves)
+    slot = armature.animation_data.action_slot
+    bags = [s.channelbag(slot) for layer in action.layers for s in layer.strips] if slot is not None else []
+    return [curve for bag in bags if bag is not None for curve in bag.fcurves]
 
 
 def curves_of(action: bpy.types.Action) -> list[bpy.types.FCurve]:

@@ -100,7 +100,8 @@ class LandmarkModel(nn.Module):
     def forward(self, features: Tensor, ik: Tensor, joints: Tensor, place: Tensor) -> LandmarkPrediction:
         """Inputs of clips (B, T, ...)."""
         batch, frames = features.shape[:2]
-        tokens = self.encode(*(value.flatten(0, 1) for value in (features, ik, joints, place)), frames=frames)
+        inputs = [value.flatten(0, 1) for value in (features, ik, joints, place)]
+        tokens = self.encode(inputs[0], inputs[1], inputs[2], inputs[3], frames)
         return self.decode(tokens.unflatten(batch, frames), ik)
 
 

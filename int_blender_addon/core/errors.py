@@ -188,6 +188,20 @@ class DataSetError(MocapError):
     default_hint = "Check the folder given for the data sets."
 
 
+class PresetError(MocapError):
+    """A preset of bones is missing, damaged or of another kind."""
+
+    code, exit_code = "preset", 24
+    default_hint = "Choose a preset that this add-on has written."
+
+
+class RetargetError(MocapError):
+    """A rig can't be retargeted to or from: bones that are needed were not found."""
+
+    code, exit_code = "retarget", 25
+    default_hint = "Look at the bones in the Retarget panel and name those that are missing."
+
+
 _KINDS: list[type[MocapError]] = [MocapError, *MocapError.__subclasses__()]
 ERROR_TYPES: dict[str, type[MocapError]] = {kind.code: kind for kind in _KINDS}
 

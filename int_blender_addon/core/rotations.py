@@ -172,6 +172,41 @@ def bracket(times: np.ndarray, new_times: np.ndarray) -> tuple[np.ndarray, np.nd
     return left, np.clip((np.asarray(new_times, dtype=np.float64) - times[left]) / span, 0.0, 1.0)
 
 
+def matrix_to_euler(matrices: np.ndarray, order: str = "XYZ") -> np.ndarray:
+    """Angles (T, 3) about x, y, z of rotations (T, 3, 3), without jumps; the first letter of `order` turns first.
+
+    Of the two ways to tell a rotation the one nearer to the frame before is taken, and whole turns are unrolled.
+    """
+    i, j, k = ("XYZ".index(letter) for letter in order)
+    sign = 1.0 if (i, j, k) in ((0, 1, 2), (1, 2, 0), (2, 0, 1)) else -1.0
+    m = np.asarray(matrices, dtype=np.float64)
+    across = np.hypot(m[:, i, i], m[:, j, i])
+    locked = across < 1e-6
+    first = np.where(locked, np.arctan2(-sign * m[:, j, k], m[:, j, j]), np.arctan2(sign * m[:, k, j], m[:, k, k]))
+    middle = np.arctan2(-sign * m[:, k, i], across)
+    last = np.where(locked, 0.0, np.arctan2(sign * m[:, j, i], m[:, i, i]))
+    one = np.stack([first, middle, last], axis=-1)
+    other = np.stack([first + np.pi, np.pi - middle, last + np.pi], axis=-1)
+    found = np.empty_like(one)
+    before = np.zeros(3)
+    for t, pair in enumerate(zip(one, other, strict=True)):
+        turned = [angles + 2 * np.pi * np.round((before - angles) / (2 * np.pi)) for angles in pair]
+        before = found[t] = min(turned, key=lambda angles: np.abs(angles - before).sum())
+    result = np.empty_like(found)
+    result[:, [i, j, k]] = found
+    return result
+
+
+def euler_to_matrix(angles: np.ndarray, order: str = "XYZ") -> np.ndarray:
+    """Rotations (..., 3, 3) of angles (..., 3) about x, y, z; the first letter of `order` turns first."""
+    angles = np.asarray(angles, dtype=np.float64)
+    result = np.broadcast_to(np.eye(3), (*angles.shape[:-1], 3, 3))
+    for letter in order:
+        axis = "XYZ".index(letter)
+        result = axis_angle_to_matrix(np.eye(3)[axis] * angles[..., axis, None]) @ result
+    return result
+
+
 def nearest_rotation(matrices: np.ndarray) -> np.ndarray:
     """The rotation nearest to any (..., 3, 3) matrix in the Frobenius norm (by SVD, determinant +1)."""
     u, _, vt = np.linalg.svd(np.asarray(matrices, dtype=np.float64))
