@@ -37,8 +37,11 @@ from int_blender_addon.core.errors import (
 )
 from int_blender_addon.core.files import check_writable, replacing
 from int_blender_addon.core.motion import Motion, load_motion
+from int_blender_addon.core.retarget import Transfer
 from int_blender_addon.export.formats import EXPORTERS, check_formats
 from int_blender_addon.export.table import write_csv
+from int_blender_addon.retarget import presets
+from int_blender_addon.retarget.apply import retarget
 
 POLL_SECONDS = 0.2
 PROGRESS_SECONDS = 5.0
@@ -64,6 +67,7 @@ def main(arguments: Sequence[str]) -> int:
             raise ArgumentsError("No format was named.")
         check_formats(formats)
         check_writable(options.out)
+        character = Character.parse(options.retarget) if options.retarget else None
     except MocapError as error:
         _complain(error)
         return error.exit_code
@@ -74,7 +78,7 @@ def main(arguments: Sequence[str]) -> int:
         for number, (source, name) in enumerate(zip(options.inputs, names, strict=True), start=1):
             print(f"[{number}/{len(names)}] {source}", flush=True)
             try:
-                outcomes.append(_convert(source, name, formats, options, inference))
+                outcomes.append(_convert(source, name, formats, options, inference, character))
             except KeyboardInterrupt:
                 outcomes.append(Outcome(source, error=CancelledError("Stopped.")))
                 break
@@ -214,6 +218,73 @@ class Inference:
         return RestBody.load(body)
 
 
+class Character:
+    """A person's own rig that takes are retargeted to, appended from its file.
+
+    Args:
+        blend: The file.
+        name: Of the armature.
+        preset: Key or path of a preset, or `auto`.
+    """
+
+    def __init__(self, blend: Path, name: str, preset: str = presets.AUTOMATIC) -> None:
+        self.blend, self.name, self.preset = blend, name, preset
+        self._rig: bpy.types.Object | None = None
+
+    @classmethod
+    def parse(cls, words: str) -> Character:
+        """From `RIG.blend:ARMATURE[:PRESET]`; a drive's letter may stand before.
+
+        Raises:
+            ArgumentsError: It isn't that.
+        """
+        path, ending, rest = words.partition(".blend")
+        parts = rest.removeprefix(":").split(":", 1)
+        if not ending or not parts[0]:
+            raise ArgumentsError("--retarget needs RIG.blend:ARMATURE.", "For example hero.blend:Armature.")
+        blend = Path(path + ending)
+        if not blend.is_file():
+            raise ArgumentsError(f"There is no file {blend}.", "Check the path of --retarget.")
+        return cls(blend, parts[0], parts[1] if len(parts) > 1 else presets.AUTOMATIC)
+
+    def moved_by(self, armature: bpy.types.Object) -> bpy.types.Object:
+        """The character with the take of a rig of ours.
+
+        Raises:
+            MocapError: The file has no such armature, or its bones are not understood.
+        """
+        if self._rig is None:
+            self._rig = self._append()
+        key, mapping = presets.mapping_of(self._rig, self.preset)
+        print(f"    retargeting to {self._rig.name}, preset {key}", flush=True)
+        for slot in mapping.unsure():
+            print(f"    unsure: {slot.replace('_', ' ')} is {', '.join(mapping.slots[slot])}", flush=True)
+        retarget(armature, presets.mapping_of(armature)[1], self._rig, mapping, Transfer(), name=armature.name)
+        return self._rig
+
+    def _append(self) -> bpy.types.Object:
+        with bpy.data.libraries.load(str(self.blend), link=False) as (there, wanted):
+            if self.name not in there.objects:
+                raise ArgumentsError(f"{self.blend.name} has no object {self.name}.", "Check the name of the armature.")
+            wanted.objects = list(there.objects)
+        rig = bpy.data.objects[self.name]
+        if rig.type != "ARMATURE":
+            raise ArgumentsError(f"{self.name} is no armature.", "Check the name of the armature.")
+        for item in (rig, *(o for o in bpy.data.objects if o.type == "MESH" and o.find_armature() == rig)):
+            if not item.users_collection:
+                bpy.context.scene.collection.objects.link(item)
+        bpy.context.view_layer.update()
+        return rig
+
+    def rest(self) -> None:
+        """Take the action off, so that the next take begins afresh."""
+        if self._rig is not None and self._rig.animation_data is not None:
+            action = self._rig.animation_data.action
+            self._rig.animation_data.action = None
+            if action is not None:
+                bpy.data.actions.remove(action)
+
+
 class _ProgressLines:
     """Progress as a line every few seconds, and the time each stage took."""
 
@@ -239,7 +310,14 @@ class _ProgressLines:
         print(f"    {self._stage}: {message.get('done')}/{message.get('total')} frames{left}", flush=True)
 
 
-def _convert(source: Path, name: str, formats: list[str], options: argparse.Namespace, inference: Inference) -> Outcome:
+def _convert(
+    source: Path,
+    name: str,
+    formats: list[str],
+    options: argparse.Namespace,
+    inference: Inference,
+    character: Character | None,
+) -> Outcome:
     outcome = Outcome(source)
     try:
         if source.suffix.lower() == ".npz":
@@ -250,7 +328,7 @@ def _convert(source: Path, name: str, formats: list[str], options: argparse.Name
             takes = inference.capture(source, keep / f"{name}.npz", outcome.seconds)
         for motion, body, path in takes:
             stem = name if source.suffix.lower() == ".npz" else path.stem
-            _write(motion, body, path, options.out / stem, formats, outcome)
+            _write(motion, body, path, options.out / stem, formats, outcome, character)
     except MocapError as error:
         outcome.error = error
         _complain(error)
@@ -266,7 +344,15 @@ def _convert(source: Path, name: str, formats: list[str], options: argparse.Name
     return outcome
 
 
-def _write(motion: Motion, body: RestBody, take: Path, target: Path, formats: list[str], outcome: Outcome) -> None:
+def _write(
+    motion: Motion,
+    body: RestBody,
+    take: Path,
+    target: Path,
+    formats: list[str],
+    outcome: Outcome,
+    character: Character | None,
+) -> None:
     """The take in every format asked for, under the target's name."""
     began = time.monotonic()
     armature = None
@@ -275,7 +361,12 @@ def _write(motion: Motion, body: RestBody, take: Path, target: Path, formats: li
         armature = rig.build(body, target.name, bpy.context.scene.collection)
         keyframes.write_take(armature, motion, target.name, keyframes.scene_rate(bpy.context.scene))
         outcome.seconds["rig and keys"] = time.monotonic() - began
+    carrier = armature
     try:
+        if armature is not None and character is not None:
+            began = time.monotonic()
+            carrier = character.moved_by(armature)
+            outcome.seconds["retarget"] = time.monotonic() - began
         for name in formats:
             path = target.with_name(f"{target.name}.{name}")
             began = time.monotonic()
@@ -286,14 +377,16 @@ def _write(motion: Motion, body: RestBody, take: Path, target: Path, formats: li
             elif name == "csv":
                 write_csv(motion, body, path)
             else:
-                assert armature is not None
-                EXPORTERS[name](armature, path)
+                assert carrier is not None
+                EXPORTERS[name](carrier, path)
             outcome.seconds[name] = time.monotonic() - began
             outcome.files.append(path)
             print(f"    {path}", flush=True)
     finally:
         if armature is not None:
             rig.remove(armature)
+        if character is not None:
+            character.rest()
 
 
 def _summary(outcomes: list[Outcome]) -> int:
@@ -339,6 +432,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--keyframe", type=int, default=1, help="an INT checkpoint looks at every so many frames")
     parser.add_argument("--flip", action="store_true", help="an INT checkpoint looks at mirrored frames too")
+    parser.add_argument(
+        "--retarget",
+        metavar="RIG.blend:ARMATURE[:PRESET]",
+        help="write the take on this character in place of our body",
+    )
     parser.add_argument("--inference", metavar="PYTHON", help="the inference environment's Python")
     return parser
 

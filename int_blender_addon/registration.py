@@ -6,10 +6,18 @@ import atexit
 
 import bpy
 
-from . import cleanup, jobs, operators, panels, preferences, properties, translations
-from .operators import people, preview, setup
+from . import cleanup, jobs, operators, panels, preferences, properties, retarget_panel, translations
+from .operators import people, preview, retarget, setup
 
-_CLASSES = (*preferences.CLASSES, *properties.CLASSES, *cleanup.CLASSES, *operators.CLASSES, *panels.CLASSES)
+_CLASSES = (
+    *preferences.CLASSES,
+    *properties.CLASSES,
+    *cleanup.CLASSES,
+    *retarget.GROUPS,
+    *operators.CLASSES,
+    *panels.CLASSES,
+    *retarget_panel.CLASSES,
+)
 
 
 def register() -> None:
@@ -19,6 +27,7 @@ def register() -> None:
         bpy.utils.register_class(cls)
     properties.register()
     cleanup.register()
+    retarget.register()
     translations.register()
     bpy.app.handlers.load_pre.append(_before_load)
     atexit.register(jobs.stop)
@@ -42,6 +51,7 @@ def unregister() -> None:
     if hasattr(bpy.types.WindowManager, "int_mocap"):
         properties.unregister()
         cleanup.unregister()
+        retarget.unregister()
         translations.unregister()
     for cls in reversed(_CLASSES):
         if cls.is_registered:

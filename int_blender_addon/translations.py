@@ -31,6 +31,13 @@ BUTTONS_DE = {
     "Remove from list": "Von der Liste nehmen",
     "Stop and keep": "Beenden und behalten",
     "Where to register": "Wo man sich anmeldet",
+    "Find bones": "Knochen suchen",
+    "Retarget": "Übertragen",
+    "Retarget all selected": "Alle gewählten übertragen",
+    "Show rest alignment": "Ruhelage zeigen",
+    "Keep as alignment": "Als Ruhelage behalten",
+    "Save preset": "Vorlage sichern",
+    "Add preset": "Vorlage hinzufügen",
 }
 WORDS_DE = {
     "Capture": "Aufnahme",
@@ -228,6 +235,55 @@ WORDS_DE = {
         "Die Ansicht teilen: links der Körper über dem Video, rechts der Körper von der Seite"
     ),
     "Take this file off the list; it stays on the disk": "Diese Datei von der Liste nehmen; sie bleibt auf der Platte",
+    # retargeting
+    "From": "Von",
+    "To": "Auf",
+    "Its bones": "Dessen Knochen",
+    "Preset": "Vorlage",
+    "Bone": "Knochen",
+    "Name": "Name",
+    "Plant feet": "Füße aufsetzen",
+    "Hands reach": "Hände greifen",
+    "Root motion": "Wurzelbewegung",
+    "Live": "Mitlaufend",
+    "An armature with an action": "Ein Skelett mit einer Aktion",
+    "The armature that is to move": "Das Skelett, das sich bewegen soll",
+    "What the bones of the source are": "Was die Knochen der Quelle sind",
+    "What the bones of the target are": "Was die Knochen des Ziels sind",
+    "The preset that fits, or what the bones look like": "Die passende Vorlage, oder wonach die Knochen aussehen",
+    "The target's bone for this part of the body": "Der Knochen des Ziels für diesen Teil des Körpers",
+    "How firmly feet keep the footprints of the source": "Wie fest Füße in den Abdrücken der Quelle bleiben",
+    "Hands come to where the source's are, by the scale of the legs": (
+        "Hände kommen dorthin, wo die der Quelle sind, im Maßstab der Beine"
+    ),
+    "The way over the ground goes to the rig's ground bone, as engines like it": (
+        "Der Weg über den Boden geht auf den Bodenknochen des Rigs, wie Spiele-Engines es mögen"
+    ),
+    "The target follows at the frame that is shown while the bones are chosen": (
+        "Das Ziel folgt im gezeigten Bild, während die Knochen gewählt werden"
+    ),
+    "Of the preset to be saved": "Der Vorlage, die gesichert wird",
+    "Find out which bone of the target is which, to be looked at and corrected": (
+        "Herausfinden, welcher Knochen des Ziels welcher ist, zum Ansehen und Verbessern"
+    ),
+    "Give the target an action that moves it as the source moves; again after the source was changed": (
+        "Dem Ziel eine Aktion geben, die es wie die Quelle bewegt; noch einmal, wenn die Quelle geändert wurde"
+    ),
+    "Retarget every selected armature with an action to the target: an action each": (
+        "Jedes gewählte Skelett mit Aktion auf das Ziel übertragen: je eine Aktion"
+    ),
+    "Pose the target as the source stands at rest, to be looked at and corrected by hand": (
+        "Das Ziel so stellen, wie die Quelle in Ruhe steht, zum Ansehen und Verbessern von Hand"
+    ),
+    "Take the pose that the target has now as the one that matches the source's rest pose": (
+        "Die jetzige Haltung des Ziels als die nehmen, die der Ruhelage der Quelle entspricht"
+    ),
+    "Save the bones and the rest alignment as a preset: a file that can be shared": (
+        "Knochen und Ruhelage als Vorlage sichern: eine Datei, die man weitergeben kann"
+    ),
+    "Add a preset that somebody shared; nothing in it is executed": (
+        "Eine Vorlage von jemand anderem hinzufügen; nichts darin wird ausgeführt"
+    ),
     # stages
     "Starting the inference process": "Inferenzprozess startet",
     "Finding people": "Personen finden",

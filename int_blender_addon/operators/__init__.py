@@ -1,12 +1,13 @@
 """What the buttons do."""
 
-from . import capture, export, own_files, people, setup, source, view
+from . import capture, export, own_files, people, retarget, setup, source, view
 
 CLASSES = (
     *capture.CLASSES,
     *export.CLASSES,
     *own_files.CLASSES,
     *people.CLASSES,
+    *retarget.CLASSES,
     *setup.CLASSES,
     *source.CLASSES,
     *view.CLASSES,

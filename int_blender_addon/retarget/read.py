@@ -5,7 +5,8 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-from .. import cleanup, keyframes
+from .. import keyframes
+from ..core.motion import CONTACT_NAMES
 from ..core.retarget import Bones, Mapping
 from ..core.retarget.bones import SLOTS, scale_free
 from ..core.retarget.transfer import Moving
@@ -122,7 +123,9 @@ def sample(armature: bpy.types.Object, bones: Bones, frames: np.ndarray) -> Movi
 
 
 def _contacts(armature: bpy.types.Object, frames: np.ndarray) -> np.ndarray | None:
-    if not cleanup.has_take(armature):
+    told = {keyframes.contact_path(name) for name in CONTACT_NAMES}
+    data = armature.animation_data
+    if data is None or data.action is None or not told & {c.data_path for c in keyframes.own_curves(armature)}:
         return None
     return keyframes.read_contacts(armature, frames, 1.0, 0.0)
 

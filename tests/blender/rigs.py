@@ -60,7 +60,7 @@ def joints_of(spec: RigSpec) -> dict[str, np.ndarray]:
     lift = (spec.legs - 1) * (LIMBS["thigh"][2] - LIMBS["foot"][2])
 
     def centre(name: str) -> np.ndarray:
-        return [*np.array(CENTRE[name], float), 0, 0, lift]
+        return np.array(CENTRE[name], float) + np.array([0, 0, lift])
 
     hips, neck, head, top = (centre(k) for k in ("hips", "neck", "head", "top"))
     found[spec.names["hips"][0]] = hips

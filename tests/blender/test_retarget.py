@@ -222,13 +222,8 @@ IN_GERMAN = (
     "Becken Wirbelsäule Brust Hals Kopf Schlüsselbein Oberarm Unterarm Hand Oberschenkel Unterschenkel Fuß Zehen"
 )
 GERMAN = dict(zip(WORDS, IN_GERMAN.split(), strict=True))
-JAPANESE = dict(
-    zip(
-        WORDS,
-        ["センター", "上半身", "上半身2", "首", "頭", "肩", "腕", "ひじ", "手首", "足", "ひざ", "足首", "つま先"],
-        strict=True,
-    )
-)
+JAPANESE_WORDS = "センター 上半身 上半身2 首 頭 肩 腕 ひじ 手首 足 ひざ 足首 つま先"
+JAPANESE = dict(zip(WORDS, JAPANESE_WORDS.split(), strict=True))
 
 
 def translated(table: dict[str, str], left: str, right: str, before: bool = False) -> dict[str, list[str]]:
@@ -416,3 +411,73 @@ def test_missing_bones_are_named(source) -> None:
 )  # fmt: skip
 def test_names(name: str, part: str, where: str) -> None:
     assert part in meanings(name) and side(name) == where
+
+
+@pytest.fixture
+def panel(source):
+    """The settings of the panel with a rig to move."""
+    target = build(replace(AWKWARD["a_pose"], roll=15), "Hero")
+    settings = bpy.context.scene.int_mocap_retarget
+    settings.source, settings.target = source, target
+    return settings, target
+
+
+def test_the_panel_maps_corrects_saves_and_retargets(panel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INT_MOCAP_DATA", str(tmp_path / "own data"))
+    settings, target = panel
+    assert bpy.ops.int_mocap.map_bones() == {"FINISHED"}
+    rows = {item.slot: item for item in settings.bones}
+    assert rows["left_thigh"].bone == "Thigh.L" and rows["spine"].more == "Chest"
+    rows["left_toe"].bone = ""
+    settings.live = True
+    before = target.pose.bones["UpperArm.L"].rotation_quaternion.copy()
+    bpy.context.scene.frame_set(40)
+    settings.plant = 0.5
+    assert target.pose.bones["UpperArm.L"].rotation_quaternion.rotation_difference(before).angle > 0.03, "it follows"
+    settings.live, settings.plant = False, 1.0
+    assert bpy.ops.int_mocap.retarget() == {"FINISHED"}
+    paths = {c.data_path for c in keyframes.curves_of(target.animation_data.action)}
+    assert not any("Toe.L" in path for path in paths) and any("Toe.R" in path for path in paths)
+    first = target.animation_data.action
+    settings.preset_name = "Mine é"
+    assert bpy.ops.int_mocap.save_preset() == {"FINISHED"}
+    settings.preset = "Mine é"
+    assert bpy.ops.int_mocap.map_bones() == {"FINISHED"}
+    assert bpy.ops.int_mocap.retarget() == {"FINISHED"}
+    assert target.animation_data.action != first and first.use_fake_user, "a second one does not lose the first"
+    bad = tmp_path / "bad.json"
+    bad.write_text("{")
+    with pytest.raises(RuntimeError, match="preset"):
+        bpy.ops.int_mocap.load_preset(filepath=str(bad))
+
+
+def test_an_alignment_by_hand_is_kept(panel) -> None:
+    """A rig whose rest pose is strange: its alignment, told by a pose, is what counts."""
+    settings, target = panel
+    bpy.ops.int_mocap.map_bones()
+    bpy.ops.int_mocap.show_rest()
+    arm = target.pose.bones["UpperArm.L"]
+    shown = (arm.tail - arm.head).normalized()
+    assert abs(shown.z) < 0.1, "an A-pose is raised to the source's T-pose"
+    bpy.ops.int_mocap.keep_rest()
+    kept = settings.mapping()
+    assert kept.rest["UpperArm.L"] != [1, 0, 0, 0]
+    done = retarget(settings.source, presets.mapping_of(settings.source)[1], target, kept, Transfer())
+    assert check(settings.source, target, kept, done)["arms"] < 0.5
+
+
+def test_batch_writes_the_character(source, tmp_path: Path) -> None:
+    from int_blender_addon import batch
+
+    target = build(RigSpec(PLAIN, scale=0.01), "Hero")
+    bpy.data.libraries.write(str(tmp_path / "hero rig.blend"), {target, *target.children})
+    with pytest.raises(batch.ArgumentsError):
+        batch.Character.parse("nothing.blend:X")
+    character = batch.Character.parse(f"{tmp_path / 'hero rig.blend'}:Hero:auto")
+    bpy.data.objects.remove(target)
+    moved = character.moved_by(source)
+    assert moved.animation_data.action.frame_range[1] == 120
+    batch.EXPORTERS["fbx"](moved, tmp_path / "hero.fbx")
+    assert (tmp_path / "hero.fbx").stat().st_size > 10_000
+    character.rest()
+    assert moved.animation_data.action is None

@@ -27,7 +27,7 @@ def words() -> set[tuple[str, str]]:
             found.add(("*", cls.__doc__))
         for name in cls.__annotations__:
             item = cls.bl_rna.properties.get(name)
-            if item is None or item.is_hidden:
+            if item is None or item.is_hidden or item.name == name:  # a name of its own: it is shown
                 continue
             found |= {("*", item.name), ("*", item.description)}
             if item.type == "ENUM":
