@@ -38,13 +38,15 @@ from int_blender_addon.core.errors import (
 from int_blender_addon.core.files import check_writable, replacing
 from int_blender_addon.core.motion import Motion, load_motion
 from int_blender_addon.core.retarget import Transfer
-from int_blender_addon.export.formats import EXPORTERS, check_formats
+from int_blender_addon.core.skeleton import JOINT_NAMES
+from int_blender_addon.export.formats import ENGINES, EXPORTERS, ExportSettings, check_formats
 from int_blender_addon.export.table import write_csv
 from int_blender_addon.retarget import presets
 from int_blender_addon.retarget.apply import retarget
 
 POLL_SECONDS = 0.2
 PROGRESS_SECONDS = 5.0
+TAKE_FORMATS = {"npz", "csv"}  # need no rig of their own
 BODY_SECONDS = 120.0
 
 
@@ -328,7 +330,7 @@ def _convert(
             takes = inference.capture(source, keep / f"{name}.npz", outcome.seconds)
         for motion, body, path in takes:
             stem = name if source.suffix.lower() == ".npz" else path.stem
-            _write(motion, body, path, options.out / stem, formats, outcome, character)
+            _write(motion, body, path, options.out / stem, formats, outcome, character, _export_settings(options))
     except MocapError as error:
         outcome.error = error
         _complain(error)
@@ -352,11 +354,12 @@ def _write(
     formats: list[str],
     outcome: Outcome,
     character: Character | None,
+    settings: ExportSettings,
 ) -> None:
     """The take in every format asked for, under the target's name."""
     began = time.monotonic()
     armature = None
-    if any(name in EXPORTERS for name in formats):
+    if character is not None or not set(formats) <= TAKE_FORMATS:
         placing.set_rate(bpy.context.scene, motion.fps)
         armature = rig.build(body, target.name, bpy.context.scene.collection)
         keyframes.write_take(armature, motion, target.name, keyframes.scene_rate(bpy.context.scene))
@@ -374,11 +377,12 @@ def _write(
                 if path.absolute() != take.absolute():
                     with replacing(path) as temporary:
                         shutil.copyfile(take, temporary)
-            elif name == "csv":
-                write_csv(motion, body, path)
+            elif name == "csv" and character is None:
+                joints = body.pose_joints(motion.rotations, motion.trans)
+                write_csv(JOINT_NAMES, motion.frame_index, motion.time, joints, path)
             else:
                 assert carrier is not None
-                EXPORTERS[name](carrier, path)
+                EXPORTERS[name](carrier, path, settings)
             outcome.seconds[name] = time.monotonic() - began
             outcome.files.append(path)
             print(f"    {path}", flush=True)
@@ -387,6 +391,10 @@ def _write(
             rig.remove(armature)
         if character is not None:
             character.rest()
+
+
+def _export_settings(options: argparse.Namespace) -> ExportSettings:
+    return ExportSettings(options.engine, not options.no_mesh, options.rate, options.root_motion)
 
 
 def _summary(outcomes: list[Outcome]) -> int:
@@ -437,6 +445,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="RIG.blend:ARMATURE[:PRESET]",
         help="write the take on this character in place of our body",
     )
+    parser.add_argument("--engine", default="blender", choices=tuple(ENGINES), help="whose wishes an FBX meets")
+    parser.add_argument("--no-mesh", action="store_true", help="skeletons only")
+    parser.add_argument(
+        "--rate", type=float, metavar="FPS", help="frames per second of exports; the video's if not given"
+    )
+    parser.add_argument("--root-motion", action="store_true", help="the way over the ground goes to the root")
     parser.add_argument("--inference", metavar="PYTHON", help="the inference environment's Python")
     return parser
 

@@ -17,7 +17,7 @@ from .operators.capture import (
     INT_MOCAP_OT_dismiss,
     INT_MOCAP_OT_show_log,
 )
-from .operators.export import INT_MOCAP_OT_export_fbx
+from .operators.export import INT_MOCAP_OT_export
 from .operators.people import INT_MOCAP_OT_choose_person, INT_MOCAP_OT_find_people
 from .operators.view import INT_MOCAP_OT_match_camera, INT_MOCAP_OT_side_by_side
 
@@ -238,7 +238,7 @@ class INT_MOCAP_PT_export(bpy.types.Panel):
         """Draw the exports."""
         self.layout.operator(INT_MOCAP_OT_match_camera.bl_idname, icon="VIEW_CAMERA")
         self.layout.operator(INT_MOCAP_OT_side_by_side.bl_idname, icon="WINDOW")
-        self.layout.operator(INT_MOCAP_OT_export_fbx.bl_idname, icon="EXPORT")
+        self.layout.operator(INT_MOCAP_OT_export.bl_idname, icon="EXPORT")
 
 
 CLASSES = (INT_MOCAP_PT_capture, INT_MOCAP_PT_options, INT_MOCAP_PT_cleanup, INT_MOCAP_PT_export)

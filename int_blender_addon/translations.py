@@ -12,7 +12,7 @@ BUTTONS_DE = {
     "Clear queue": "Warteschlange leeren",
     "Copy log": "Protokoll kopieren",
     "Dismiss": "Ausblenden",
-    "Export FBX": "FBX exportieren",
+    "Export motion": "Bewegung exportieren",
     "Find people": "Personen suchen",
     "Looking for people…": "Personen werden gesucht …",
     "Choose person": "Person wählen",
@@ -199,9 +199,6 @@ WORDS_DE = {
         "Das Protokoll des Inferenzprozesses in die Zwischenablage und in einen Text dieser Datei kopieren"
     ),
     "Hide this message": "Diese Meldung ausblenden",
-    "Write the active rig, its mesh and its take as FBX: no leaf bones, no shifted frame, metres": (
-        "Das aktive Rig, sein Mesh und seine Aufnahme als FBX schreiben: ohne Endknochen, ohne Versatz, in Metern"
-    ),
     "Look who is in the video, to choose whose motion to capture by a picture": (
         "Nachsehen, wer im Video ist, um die Person am Bild zu wählen"
     ),
@@ -283,6 +280,40 @@ WORDS_DE = {
     ),
     "Add a preset that somebody shared; nothing in it is executed": (
         "Eine Vorlage von jemand anderem hinzufügen; nichts darin wird ausgeführt"
+    ),
+    # export
+    "Format": "Format",
+    "Kind of file": "Art der Datei",
+    "For": "Für",
+    "Mesh": "Netz",
+    "The video's rate": "Bildrate des Videos",
+    "FBX": "FBX",
+    "glTF": "glTF",
+    "BVH": "BVH",
+    "USD": "USD",
+    "Alembic": "Alembic",
+    "AMASS": "AMASS",
+    "CSV": "CSV",
+    "Blender": "Blender",
+    "Unreal": "Unreal",
+    "Unity": "Unity",
+    "Mixamo names": "Mixamo-Namen",
+    "For game engines and other programs": "Für Spiele-Engines und andere Programme",
+    "For the web and engines: one binary file": "Für das Netz und Engines: eine Binärdatei",
+    "The skeleton's motion as text": "Die Bewegung des Skeletts als Text",
+    "Skeleton, mesh and motion": "Skelett, Netz und Bewegung",
+    "The mesh as it deforms": "Das Netz, wie es sich verformt",
+    "A take as researchers know it, for SMPL": "Eine Aufnahme, wie Forscher sie kennen, für SMPL",
+    "Where each joint is on each frame": "Wo jedes Gelenk in jedem Bild ist",
+    "The program that will read it: unit, axes, root and names of bones are as it likes them": (
+        "Das Programm, das sie lesen wird: Einheit, Achsen, Wurzel und Knochennamen, wie es sie mag"
+    ),
+    "With the mesh, or the skeleton alone": "Mit dem Netz, oder das Skelett allein",
+    "As many frames a second as the video has, in place of the scene's": (
+        "So viele Bilder in der Sekunde, wie das Video hat, statt denen der Szene"
+    ),
+    "Write the active rig's motion, as it moves now, for another program": (
+        "Die Bewegung des aktiven Rigs, wie es sich jetzt bewegt, für ein anderes Programm schreiben"
     ),
     # stages
     "Starting the inference process": "Inferenzprozess startet",

@@ -92,8 +92,9 @@ def main() -> None:
         full = load_preset(presets.SHIPPED / f"{key}.json")[1]
         fingers = ("thumb", "index", "middle", "ring", "pinky")
         slots = {k: v for k, v in full.slots.items() if not k.endswith(fingers)}
+        shown = [n for k, own in slots.items() if "twist" not in k for n in own]
         target = build(RigSpec(slots, droop=droop, tails="up", scale=0.01, legs=1.1, mesh=False), name)
-        targets[name] = (target, presets.mapping_of(target)[1], [n for own in slots.values() for n in own])
+        targets[name] = (target, presets.mapping_of(target)[1], shown)
     addon_utils.enable("rigify", default_set=True)
     bpy.ops.object.armature_human_metarig_add()
     meta = bpy.context.object
@@ -125,6 +126,8 @@ def _render(scene, options, frames: int, figures: int, motion) -> None:
     ground = bpy.data.meshes.new("ground")
     ground.from_pydata([(-20, -20, 0), (20, -20, 0), (20, 20, 0), (-20, 20, 0)], [], [(0, 1, 2, 3)])
     scene.collection.objects.link(bpy.data.objects.new("ground", ground))
+    scene.world = bpy.data.worlds.new("World")
+    scene.world.color = (0.5, 0.55, 0.6)
     scene.render.engine = "BLENDER_WORKBENCH"
     scene.display.shading.color_type = "MATERIAL"
     scene.display.shading.show_shadows = True

@@ -45,6 +45,11 @@ def save_own(name: str, mapping: Mapping) -> Path:
     return path
 
 
+def mapping_of_preset(key: str) -> Mapping:
+    """A preset that ships."""
+    return load_preset(SHIPPED / f"{key}.json")[1]
+
+
 def fitting(names: set[str]) -> str:
     """The key of the preset whose bones a rig has, the one that names most of them; nothing if none fits."""
     best, most = "", 0.0

@@ -71,7 +71,8 @@ def test_blend_opens_with_the_take(take, tmp_path, rest_body) -> None:
 
 def test_csv_has_every_joint(take, rest_body, tmp_path) -> None:
     _, motion = take
-    write_csv(motion, rest_body, tmp_path / "joints.csv")
+    joints = expected_joints(rest_body, motion)
+    write_csv(JOINT_NAMES, motion.frame_index, motion.time, joints, tmp_path / "joints.csv")
     with open(tmp_path / "joints.csv", newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == len(motion)

@@ -58,7 +58,7 @@ def test_a_click_makes_a_rig_with_keys_and_fbx(open_window, tmp_path: Path) -> N
     window.shot("captured")
     fbx = folder / "take 1.fbx"
     window.say("bpy.context.view_layer.objects.active = next(o for o in bpy.data.objects if o.type == 'ARMATURE')")
-    window.say(f"bpy.ops.int_mocap.export_fbx(filepath={str(fbx)!r})")
+    window.say(f"bpy.ops.int_mocap.export(filepath={str(fbx)!r}, format='fbx')")
     assert fbx.stat().st_size > 100_000
     child = status["child"]
     assert child and not gone(child), "the process is kept warm for the next capture"
