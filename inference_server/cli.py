@@ -75,6 +75,14 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("take", type=Path)
     command.add_argument("--out", type=Path, required=True)
 
+    command = _command(commands, "convert", _convert, "turn another system's result file into takes")
+    command.add_argument("file", type=Path, help="of AMASS, GVHMR, WHAM, TRAM, VIBE, 4D-Humans and others")
+    command.add_argument("--out", type=Path, required=True, help="a folder")
+    command.add_argument("--body", default="free", help="free, or an SMPL file")
+    command.add_argument("--fps", type=float, help="frames per second; the file's, the video's, or 30")
+    command.add_argument("--video", type=Path, help="the video that was captured: its rate and size")
+    command.add_argument("--smooth", type=float, default=0.0, help="0 to 1")
+
     command = _command(commands, "picture", _picture, "draw moments of a take over its video")
     command.add_argument("video", type=Path)
     command.add_argument("--take", type=Path, required=True)
@@ -186,6 +194,14 @@ def _body(options: argparse.Namespace) -> int:
     motion = load_motion(options.take)
     load_body(motion.body).rest(motion.betas).save(options.out)
     print(options.out)
+    return 0
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from .convert import convert
+
+    for path in convert(options.file, options.out, options.body, options.fps, options.video, options.smooth):
+        print(path)
     return 0
 
 

@@ -10,6 +10,7 @@ from bpy.app.translations import pgettext_iface as _
 from . import cleanup, jobs, text
 from .core.errors import InferenceMissingError, MocapError, ProtocolError
 from .operators import people, preview, setup
+from .operators.bring import INT_MOCAP_OT_import
 from .operators.capture import (
     INT_MOCAP_OT_cancel,
     INT_MOCAP_OT_capture,
@@ -239,6 +240,7 @@ class INT_MOCAP_PT_export(bpy.types.Panel):
         self.layout.operator(INT_MOCAP_OT_match_camera.bl_idname, icon="VIEW_CAMERA")
         self.layout.operator(INT_MOCAP_OT_side_by_side.bl_idname, icon="WINDOW")
         self.layout.operator(INT_MOCAP_OT_export.bl_idname, icon="EXPORT")
+        self.layout.operator(INT_MOCAP_OT_import.bl_idname, icon="IMPORT")
 
 
 CLASSES = (INT_MOCAP_PT_capture, INT_MOCAP_PT_options, INT_MOCAP_PT_cleanup, INT_MOCAP_PT_export)

@@ -7,7 +7,7 @@ import atexit
 import bpy
 
 from . import cleanup, jobs, operators, panels, preferences, properties, retarget_panel, translations
-from .operators import people, preview, retarget, setup
+from .operators import bring, export, people, preview, retarget, setup
 
 _CLASSES = (
     *preferences.CLASSES,
@@ -18,6 +18,19 @@ _CLASSES = (
     *panels.CLASSES,
     *retarget_panel.CLASSES,
 )
+
+_STOPS = (jobs.stop, setup.stop, people.stop, preview.stop, bring.stop)
+
+
+def _draw_import(menu: bpy.types.Menu, _context: bpy.types.Context) -> None:
+    menu.layout.operator(bring.INT_MOCAP_OT_import.bl_idname, text="INT Mocap motion")
+
+
+def _draw_export(menu: bpy.types.Menu, _context: bpy.types.Context) -> None:
+    menu.layout.operator(export.INT_MOCAP_OT_export.bl_idname, text="INT Mocap motion")
+
+
+_MENUS = ((bpy.types.TOPBAR_MT_file_import, _draw_import), (bpy.types.TOPBAR_MT_file_export, _draw_export))
 
 
 def register() -> None:
@@ -30,22 +43,19 @@ def register() -> None:
     retarget.register()
     translations.register()
     bpy.app.handlers.load_pre.append(_before_load)
-    atexit.register(jobs.stop)
-    atexit.register(setup.stop)
-    atexit.register(people.stop)
-    atexit.register(preview.stop)
+    for stop in _STOPS:
+        atexit.register(stop)
+    for menu, draw in _MENUS:
+        menu.append(draw)
 
 
 def unregister() -> None:
     """Take everything back: processes, timers, handlers, properties, classes."""
-    jobs.stop()
-    setup.stop()
-    people.stop()
-    preview.stop()
-    atexit.unregister(jobs.stop)
-    atexit.unregister(setup.stop)
-    atexit.unregister(people.stop)
-    atexit.unregister(preview.stop)
+    for stop in _STOPS:
+        stop()
+        atexit.unregister(stop)
+    for menu, draw in _MENUS:
+        menu.remove(draw)
     if _before_load in bpy.app.handlers.load_pre:
         bpy.app.handlers.load_pre.remove(_before_load)
     if hasattr(bpy.types.WindowManager, "int_mocap"):

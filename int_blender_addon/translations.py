@@ -12,6 +12,7 @@ BUTTONS_DE = {
     "Clear queue": "Warteschlange leeren",
     "Copy log": "Protokoll kopieren",
     "Dismiss": "Ausblenden",
+    "Import motion": "Bewegung importieren",
     "Export motion": "Bewegung exportieren",
     "Find people": "Personen suchen",
     "Looking for people…": "Personen werden gesucht …",
@@ -314,6 +315,13 @@ WORDS_DE = {
     ),
     "Write the active rig's motion, as it moves now, for another program": (
         "Die Bewegung des aktiven Rigs, wie es sich jetzt bewegt, für ein anderes Programm schreiben"
+    ),
+    # import
+    "Smooth": "Glätten",
+    "INT Mocap motion": "INT-Mocap-Bewegung",
+    "How much to smooth; 0 keeps the motion as it is": "Wie stark geglättet wird; 0 lässt die Bewegung, wie sie ist",
+    "Bring in motion that is there already: takes, AMASS, BVH, results of GVHMR, WHAM, TRAM, 4D-Humans and others": (
+        "Vorhandene Bewegung einlesen: Aufnahmen, AMASS, BVH, Ergebnisse von GVHMR, WHAM, TRAM, 4D-Humans und anderen"
     ),
     # stages
     "Starting the inference process": "Inferenzprozess startet",

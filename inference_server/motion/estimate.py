@@ -10,6 +10,7 @@ from int_blender_addon.core.body import BodyModel
 from int_blender_addon.core.errors import CancelledError, TooFewFramesError
 from int_blender_addon.core.motion import Motion
 from int_blender_addon.core.refine import RefineSettings, Rest, raw_extra, refine
+from int_blender_addon.core.refine.ground import contacts, floor_height
 from int_blender_addon.core.rotations import matrix_to_axis_angle
 from int_blender_addon.core.skeleton import NUM_JOINTS
 
@@ -113,7 +114,7 @@ def ground(
     soles = world.sole_points(posed.points) @ turn.T
     soles[..., 2] -= _height_above_sole(state, body)
     start = turn @ posed.joints[0, 0]
-    origin = np.array([start[0], start[1], world.floor_height(soles)])
+    origin = np.array([start[0], start[1], floor_height(soles)])
     rest_pelvis = body.rest_joints(state.figure.betas)[0]
     poses = matrix_to_axis_angle(state.rotations)
     poses[:, 0] = matrix_to_axis_angle(turn @ state.rotations[:, 0])
@@ -130,7 +131,7 @@ def ground(
         fps=fps,
         confidence=track.score * track.visibility.mean(axis=1),
         bridged=track.bridged,
-        contacts=world.contacts(soles - origin, track.time, told),
+        contacts=contacts(soles - origin, track.time, told),
         K=camera_matrix(state.focal, image_size),
         world_to_camera=world_to_camera,
         image_size=np.array(image_size),

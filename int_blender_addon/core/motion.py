@@ -126,7 +126,8 @@ def load_motion(path: str | Path) -> Motion:
 
     betas = np.zeros(10)
     stored = np.ravel(arrays.get("betas", betas)).astype(np.float64)[:10]
-    betas[: len(stored)] = stored
+    if "body" in arrays:  # another program's are SMPL's: they mean nothing to the free body
+        betas[: len(stored)] = stored
     return Motion(
         poses=poses,
         trans=trans,

@@ -164,7 +164,7 @@ def _copy_skeleton(stack, armature: bpy.types.Object, bones: Bones, kept: _Kept,
     bpy.ops.object.mode_set(mode="EDIT")
     try:
         made = []
-        for number, parent in zip(kept.numbers, kept.parents, strict=True):
+        for number in kept.numbers:
             own = bones.names[number]
             bone = data.edit_bones.new(shape.names.get(own, own))
             head, tail = Vector(bones.heads[number]), Vector(bones.tails[number])

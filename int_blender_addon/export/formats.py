@@ -112,8 +112,8 @@ def export_fbx(armature: bpy.types.Object, path: Path, settings: ExportSettings 
 
 
 def export_bvh(armature: bpy.types.Object, path: Path, settings: ExportSettings | None = None) -> None:
-    """BVH of the skeleton. Raises as `export_fbx`."""
-    shape = replace(_shape(settings), mesh=False)
+    """BVH of the skeleton, y up and in metres. Raises as `export_fbx`."""
+    shape = replace(_shape(settings), mesh=False, y_up=True)
     with baked(armature, shape), _written(path) as temporary:
         scene = bpy.context.scene
         bpy.ops.export_anim.bvh(

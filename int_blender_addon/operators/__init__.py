@@ -1,8 +1,9 @@
 """What the buttons do."""
 
-from . import capture, export, own_files, people, retarget, setup, source, view
+from . import bring, capture, export, own_files, people, retarget, setup, source, view
 
 CLASSES = (
+    *bring.CLASSES,
     *capture.CLASSES,
     *export.CLASSES,
     *own_files.CLASSES,

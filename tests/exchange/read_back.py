@@ -156,7 +156,7 @@ def read_usd(path: Path) -> ReadBack:
 
 
 def read_bvh(path: Path) -> ReadBack:
-    """The format's own words: offsets and channels in the order in which they stand."""
+    """The format's own words: offsets and channels in the order in which they stand; y up, as is the custom."""
     words = path.read_text().split()
     names, parents, offsets, channels = [], [], [], []
     stack: list[int] = []
@@ -203,7 +203,7 @@ def read_bvh(path: Path) -> ReadBack:
         matrix[:, :3, 3] = shift
         world[joint] = matrix if parents[joint] < 0 else world[parents[joint]] @ matrix
     shown = [k for k, name in enumerate(names) if name]
-    joints = np.stack([world[k] for k in shown], axis=1)[..., :3, 3]
+    joints = np.stack([Y_UP @ world[k] for k in shown], axis=1)[..., :3, 3]
     return ReadBack([names[k] for k in shown], np.arange(frames) * seconds, joints, 1 / seconds)
 
 

@@ -21,6 +21,7 @@ from ..smoothing import gaussian_smooth
 from .feet import ANKLES, sole_points
 from .filters import butterworth, one_euro, repair_outliers
 from .footlock import UP, Skeleton, lock_feet, straightness
+from .ground import soles_of
 from .stances import runs, stances, with_hysteresis
 
 SPREAD = 0.06  # seconds of the Gaussian at full smoothing
@@ -168,7 +169,7 @@ def level(moving: Skeleton, sole: np.ndarray, standing: np.ndarray) -> np.ndarra
 
     Each contact counts once, however long; few or close ones turn little (a ridge, as if slopes were small before).
     """
-    points = _soles(moving, sole)
+    points = soles_of(moving, sole)
     world = np.eye(4)
     held = [(k, first, last) for k in range(4) for first, last in runs(standing[:, k])]
     if not held or standing.sum() < FEWEST_STANDING:
@@ -208,20 +209,13 @@ def _moved(moving: Skeleton, world: np.ndarray) -> Skeleton:
     return replace(moving, rotations=rotations, pelvis=moving.pelvis @ world[:3, :3].T + world[:3, 3])
 
 
-def _soles(moving: Skeleton, sole: np.ndarray) -> np.ndarray:
-    """(T, 4, 3) left heel, left ball, right heel, right ball."""
-    turns, joints = moving.placed()
-    points = [joints[:, a] + turns[:, a] @ sole[foot, k] for foot, a in enumerate(ANKLES) for k in (0, 1)]
-    return np.stack(points, axis=1)
-
-
 def falling(moving: Skeleton, sole: np.ndarray, standing: np.ndarray, time: np.ndarray) -> np.ndarray:
     """(T, 3) the pelvis; while no foot stands and both are off the floor, it rises and falls as gravity has it."""
     off = np.logical_not(standing.any(axis=1))
     pelvis = moving.pelvis.copy()
     if not off.any():
         return pelvis
-    low = _soles(moving, sole)[..., 2].min(axis=1)
+    low = soles_of(moving, sole)[..., 2].min(axis=1)
     for first, last in runs(off):
         if first == 0 or last == len(time) - 1:
             continue  # seen neither leaving nor landing
