@@ -3,7 +3,7 @@
     python3 tasks.py demo     capture the sample video to build/demo/
     python3 tasks.py test     run the tests
     python3 tasks.py build    make dist/int_mocap-VERSION.zip
-    python3 tasks.py bench    measure speed and memory
+    python3 tasks.py bench    measure speed and memory; --exchange: retargeting and exports
     python3 tasks.py lint     format, lint and types
     python3 tasks.py setup    only make the environments
 
@@ -220,6 +220,10 @@ def _extension_tool() -> list[str]:
 def bench(rest: Sequence[str]) -> int:
     """Measure the path, stage by stage; prints a table and writes build/bench.json."""
     inference = environment("inference")
+    if "--exchange" in rest:
+        measure = [*blender_command(), str(ROOT / "tests" / "exchange" / "measure.py")]
+        run(measure, env={**os.environ, "INT_MOCAP_INFERENCE": str(inference)})
+        return 0
     out = BUILD / "bench.json"
     out.parent.mkdir(exist_ok=True)
     run([inference, "-m", "inference_server.bench", "--out", str(out), *rest])
