@@ -19,7 +19,7 @@ from ..core.motion import save_motion
 from ..keyframes import scene_rate
 from ..retarget import presets
 from .baked import Shape, action_range, baked
-from .gltf_times import stretch_times
+from .gltf_animation import finish_animation
 from .table import write_csv
 from .take import heads_of, read_take
 
@@ -128,20 +128,21 @@ def export_bvh(armature: bpy.types.Object, path: Path, settings: ExportSettings 
 
 def export_glb(armature: bpy.types.Object, path: Path, settings: ExportSettings | None = None) -> None:
     """Binary glTF with the rig and its motion alone, from time 0. Raises as `export_fbx`."""
-    with baked(armature, _shape(settings)), _written(path) as temporary:
+    with baked(armature, _shape(settings)) as copy, _written(path) as temporary:
         bpy.ops.export_scene.gltf(
             filepath=str(temporary),
             check_existing=False,
             export_format="GLB",
             use_selection=True,
             export_animations=True,
-            export_animation_mode="ACTIVE_ACTIONS",
+            export_animation_mode="SCENE",  # the frames of the scene's range: what others' actions are is left out
+            export_anim_scene_split_object=False,
             export_force_sampling=True,
             export_optimize_animation_size=False,
             export_def_bones=False,
         )
         scene = bpy.context.scene
-        stretch_times(temporary, scene.frame_end / scene_rate(scene))
+        finish_animation(temporary, scene.frame_end / scene_rate(scene), copy.animation_data.action.name)
 
 
 def export_usd(armature: bpy.types.Object, path: Path, settings: ExportSettings | None = None) -> None:

@@ -1,5 +1,6 @@
 """Every format, read back by another program than the one that wrote it, joint by joint and frame by frame."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -234,3 +235,12 @@ def test_nothing_is_left_behind(take, tmp_path, name: str) -> None:
     assert scene.frame_current == 9 and scene.unit_settings.scale_length == 1.0
     assert keyframes.scene_rate(scene) == pytest.approx(RATE, rel=1e-6)
     assert [path.name for path in tmp_path.iterdir()] == [f"take.{name}"]
+
+
+def test_the_animation_of_a_glb_has_the_takes_name(take, tmp_path) -> None:
+    armature, _ = take
+    EXPORTERS["glb"](armature, tmp_path / "take.glb", None)
+    data = (tmp_path / "take.glb").read_bytes()
+    length = int.from_bytes(data[12:16], "little")
+    assert int.from_bytes(data[8:12], "little") == len(data)
+    assert [a["name"] for a in json.loads(data[20 : 20 + length])["animations"]] == ["Take"]
