@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent
 VENVS = ROOT / ".venvs"
 BUILD = ROOT / "build"
 SAMPLE = ROOT / "tests" / "data" / "videos" / "tfjs_pose_squats.mp4"
-GROUPS = {"inference": ("inference", "train", "exchange", "test", "lint"), "blender": ("blender", "test")}
+GROUPS = {"inference": ("inference", "train", "farm", "exchange", "test", "lint"), "blender": ("blender", "test")}
 PACKAGED = ("int_blender_addon", "inference_server")
 ROOT_INIT = '''"""INT Mocap as an installed extension: what Blender loads."""
 

@@ -332,21 +332,62 @@ _TRACK_ARRAYS = [f.name for f in fields(LandmarkTrack) if f.name != "person_id"]
 
 
 def _store(options: CaptureOptions, work: Path, tracks: list[LandmarkTrack]) -> None:
-    arrays = {"fingerprint": np.array(_fingerprint(options)), "people": np.array([t.person_id for t in tracks])}
+    save_tracks(_landmarks_path(work), tracks, _fingerprint(options))
+
+
+def save_tracks(path: Path, tracks: list[LandmarkTrack], fingerprint: str = "") -> None:
+    """Write landmark tracks.
+
+    Raises:
+        DiskFullError, OutputUnwritableError: The file could not be written.
+    """
+    arrays = {"fingerprint": np.array(fingerprint), "people": np.array([t.person_id for t in tracks])}
     for number, track in enumerate(tracks):
         arrays.update({f"{name}_{number}": getattr(track, name) for name in _TRACK_ARRAYS})
-    save_npz(_landmarks_path(work), arrays)
+    save_npz(path, arrays)
+
+
+def load_tracks(path: Path) -> tuple[list[LandmarkTrack], str]:
+    """The tracks in a file, and its fingerprint. OSError, ValueError, KeyError or EOFError if there are none."""
+    with np.load(path, allow_pickle=False) as data:
+        return [
+            LandmarkTrack(int(person), **{name: data[f"{name}_{number}"] for name in _TRACK_ARRAYS})
+            for number, person in enumerate(data["people"])
+        ], str(data["fingerprint"])
+
+
+def observe_stretch(
+    video: Path,
+    quality: str,
+    start: float | None,
+    end: float | None,
+    out: Path,
+    progress: Callable[[str, int, int], None],
+) -> None:
+    """Write the landmarks of a stretch of a video.
+
+    Raises:
+        MocapError: The video can't be read, or the file not written.
+    """
+    observations = Observations(video, quality, start, end)
+    for seen in observations:
+        progress("people", seen.done, seen.total)
+    save_tracks(out, observations.tracks())
+
+
+def hand_over(options: CaptureOptions, tracks: list[LandmarkTrack]) -> None:
+    """Leave landmarks where a capture with these options will go on from them.
+
+    Raises:
+        DiskFullError, OutputUnwritableError: They could not be written.
+    """
+    _store(options, options.out.with_name(options.out.name + ".partial"), tracks)
 
 
 def _restored(options: CaptureOptions, work: Path) -> list[LandmarkTrack] | None:
     """The tracks that an earlier run of the same capture left, if any."""
     try:
-        with np.load(_landmarks_path(work), allow_pickle=False) as data:
-            if str(data["fingerprint"]) != _fingerprint(options):
-                return None
-            return [
-                LandmarkTrack(int(person), **{name: data[f"{name}_{number}"] for name in _TRACK_ARRAYS})
-                for number, person in enumerate(data["people"])
-            ]
+        tracks, fingerprint = load_tracks(_landmarks_path(work))
     except (OSError, ValueError, KeyError, EOFError):
         return None
+    return tracks if fingerprint == _fingerprint(options) else None

@@ -75,6 +75,25 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("take", type=Path)
     command.add_argument("--out", type=Path, required=True)
 
+    command = _command(commands, "farm", _farm, "capture libraries of videos, on one machine or on a Ray cluster")
+    command.add_argument("inputs", nargs="+", type=Path, metavar="VIDEO", help="videos, and folders of videos")
+    command.add_argument("--out", type=Path, required=True, help="a folder; run again on it to do what is missing")
+    command.add_argument("--formats", default="npz", help="npz; through Blender fbx, glb, bvh, usd, abc, csv, blend")
+    command.add_argument("--address", default="local", help="local, auto, or HOST:PORT of a Ray cluster")
+    command.add_argument("--workers", type=int, help="how many clips at a time; by cores and memory if not given")
+    command.add_argument("--memory", type=float, metavar="GB", help="that a clip may take")
+    command.add_argument("--start-limit", type=float, default=180.0, metavar="SECONDS", help="until frames are counted")
+    command.add_argument("--frame-limit", type=float, default=3.0, metavar="SECONDS", help="that a frame may take")
+    command.add_argument("--long", type=float, default=600.0, metavar="SECONDS", help="from here on videos are split")
+    command.add_argument("--blender", default="", help="path of Blender, or of a Python with bpy, for formats")
+    command.add_argument("--model", default="auto", help="auto, landmarks, or an INT checkpoint")
+    command.add_argument("--quality", default="best", choices=("fast", "best"))
+    command.add_argument("--body", default="free", help="free, or an SMPL file")
+    command.add_argument("--person", default="auto", help="auto, a number, or all")
+    command.add_argument("--smooth", type=float, default=0.5, help="0 to 1")
+    command.add_argument("--lens", type=float, help="35 mm equivalent focal length, if known")
+    command.add_argument("--keyframe", type=int, default=1, help="an INT checkpoint looks at every so many frames")
+
     command = _command(commands, "convert", _convert, "turn another system's result file into takes")
     command.add_argument("file", type=Path, help="of AMASS, GVHMR, WHAM, TRAM, VIBE, 4D-Humans and others")
     command.add_argument("--out", type=Path, required=True, help="a folder")
@@ -195,6 +214,28 @@ def _body(options: argparse.Namespace) -> int:
     load_body(motion.body).rest(motion.betas).save(options.out)
     print(options.out)
     return 0
+
+
+def _farm(options: argparse.Namespace) -> int:
+    from .farm import FarmOptions, farm
+    from .farm.worker import Limits
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    names = ("model", "quality", "body", "person", "smooth", "lens", "keyframe")
+    settings = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    wanted = FarmOptions(
+        inputs=options.inputs,
+        out=options.out,
+        formats=[name for name in options.formats.lower().split(",") if name],
+        settings=settings,
+        address=options.address,
+        workers=options.workers,
+        memory=None if options.memory is None else options.memory * 1e9,
+        limits=Limits(options.start_limit, options.frame_limit),
+        blender=options.blender,
+        long=options.long,
+    )
+    return farm(wanted)
 
 
 def _convert(options: argparse.Namespace) -> int:

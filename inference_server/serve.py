@@ -22,6 +22,7 @@ from int_blender_addon.core.protocol import PROTOCOL, decode, encode
 
 from . import __version__
 
+JOBS = {"capture": "_capture", "probe": "_probe", "observe": "_observe", "picture": "_picture"}
 PROGRESS_INTERVAL = 0.1  # seconds between progress messages of a stage
 
 
@@ -69,7 +70,7 @@ class Server:
             message = decode(line)
             if message is None:
                 continue
-            if message["type"] == "capture":
+            if message["type"] in JOBS:
                 self._jobs.put(message)
             elif message["type"] == "cancel":
                 self._cancelled.add(message.get("id"))
@@ -89,7 +90,7 @@ class Server:
     def _run_job(self, message: dict[str, Any]) -> None:
         job = message.get("id")
         try:
-            self._capture(job, message)
+            getattr(self, JOBS[message["type"]])(job, message)
         except MocapError as error:
             self.send("error", id=job, **error.as_dict())
         except MemoryError:
@@ -120,6 +121,30 @@ class Server:
             body = self._folder / f"body_{job}_{take.person_id}.npz"
             load_body(options.body).rest(load_motion(take.path).betas).save(body)
             self.send("result", id=job, path=str(take.path), body=str(body), person_id=take.person_id)
+
+    def _probe(self, job: Any, message: dict[str, Any]) -> None:
+        from .video import open_video
+
+        info = open_video(Path(message["video"]))
+        self.send("info", id=job, frames=info.frames, fps=info.fps, duration=info.duration)
+
+    def _observe(self, job: Any, message: dict[str, Any]) -> None:
+        """The landmarks of a stretch of a video alone."""
+        from .capture import observe_stretch
+
+        progress = _Throttled(lambda **values: self.send("progress", id=job, **values))
+        out = Path(message["out"])
+        observe_stretch(
+            Path(message["video"]), message["quality"], message.get("start"), message.get("end"), out, progress
+        )
+        self.send("result", id=job, path=str(out))
+
+    def _picture(self, job: Any, message: dict[str, Any]) -> None:
+        from .picture import draw_sheet
+
+        out = Path(message["out"])
+        draw_sheet(Path(message["video"]), Path(message["take"]), out, moments=4, height=150, columns=4)
+        self.send("result", id=job, path=str(out))
 
 
 def options_from(message: dict[str, Any]):

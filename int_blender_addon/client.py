@@ -70,12 +70,13 @@ class Client:
     Args:
         python: Its Python.
         folder: Its working folder.
+        variables: Further variables of its environment.
 
     Raises:
         InferenceMissingError: It could not be started.
     """
 
-    def __init__(self, python: Path, folder: Path) -> None:
+    def __init__(self, python: Path, folder: Path, variables: dict[str, str] | None = None) -> None:
         self.messages: queue.Queue[dict[str, Any]] = queue.Queue()
         self.log: deque[str] = deque(maxlen=LOG_LINES)
         self._greeted = False
@@ -93,7 +94,7 @@ class Client:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=folder,
-                env=clean_environment(),
+                env=clean_environment() | (variables or {}),
                 **own_group,
             )
         except OSError as error:

@@ -17,7 +17,7 @@ from int_blender_addon.core.skeleton import NUM_JOINTS
 from ..people.landmarks import LandmarkTrack
 from . import world
 from .bias import LandmarkBias
-from .camera import camera_matrix
+from .camera import camera_matrix, project
 from .fit import FitSettings, Pose
 from .kinematics import pose
 from .windows import QUALITIES, Reader, WindowedFit
@@ -95,8 +95,17 @@ def finish(
     """
     raw = ground(state, told, track, image_size, fps, body)
     refined = refine(raw, Rest.of(body.rest(state.figure.betas)), RefineSettings(smooth))
-    refined.extra = raw_extra(raw)
+    refined.extra = raw_extra(raw) | {"reprojection": _reprojection(state, track, raw.K)}
     return refined
+
+
+def _reprojection(state: Pose, track: LandmarkTrack, K: np.ndarray) -> np.ndarray:
+    """(T,) how far the body's points are from the landmarks, on average, as a share of the person's height in the
+    picture; seen points count by how well they are seen."""
+    off = np.linalg.norm(project(state.posed().points, K) - track.image, axis=-1)
+    height = np.maximum(np.ptp(track.image[..., 1], axis=1), 1.0)
+    weights = track.visibility + 1e-6
+    return ((off * weights).sum(axis=1) / weights.sum(axis=1) / height).astype(np.float32)
 
 
 def ground(

@@ -202,6 +202,20 @@ class RetargetError(MocapError):
     default_hint = "Look at the bones in the Retarget panel and name those that are missing."
 
 
+class LimitError(MocapError):
+    """A clip took more time or memory than it may."""
+
+    code, exit_code = "limit", 26
+    default_hint = "Capture the clip alone, or raise the limit."
+
+
+class LedgerError(MocapError):
+    """The ledger of a farm's folder can't be used."""
+
+    code, exit_code = "ledger", 27
+    default_hint = "Check the folder; another program may hold the ledger, or it is damaged."
+
+
 _KINDS: list[type[MocapError]] = [MocapError, *MocapError.__subclasses__()]
 ERROR_TYPES: dict[str, type[MocapError]] = {kind.code: kind for kind in _KINDS}
 

@@ -1,8 +1,10 @@
 """The messages between Blender and the inference process: one JSON object a line, arrays by path.
 
 To the child:   capture {id, video, out, ...options} · cancel {id} · quit {}
+                probe {id, video} · observe {id, video, out, quality, start, end} · picture {id, video, take, out}
 From the child: hello {protocol, version, device} · progress {id, stage, done, total, eta} · log {level, text}
                 stretch {id, path, first, last} · result {id, path, body, person_id} · done {id}
+                info {id, frames, fps, duration}
                 error {id, code, message, hint}
 A reader ignores messages and fields that it does not know. A different protocol number is refused.
 """
