@@ -3,7 +3,8 @@
     python3 tasks.py demo     capture the sample video to build/demo/
     python3 tasks.py test     run the tests
     python3 tasks.py build    make dist/int_mocap-VERSION.zip
-    python3 tasks.py bench    measure speed and memory; --exchange: retargeting and exports
+    python3 tasks.py bench    measure speed and memory; --exchange: retargeting and exports;
+                              --farm: libraries of clips, on one machine and on Ray nodes
     python3 tasks.py lint     format, lint and types
     python3 tasks.py setup    only make the environments
 
@@ -223,6 +224,10 @@ def bench(rest: Sequence[str]) -> int:
     if "--exchange" in rest:
         measure = [*blender_command(), str(ROOT / "tests" / "exchange" / "measure.py")]
         run(measure, env={**os.environ, "INT_MOCAP_INFERENCE": str(inference)})
+        return 0
+    if "--farm" in rest:
+        others = [word for word in rest if word != "--farm"]
+        run([inference, "-m", "inference_server.farm.bench", "--videos", SAMPLE.parent, *others])
         return 0
     out = BUILD / "bench.json"
     out.parent.mkdir(exist_ok=True)

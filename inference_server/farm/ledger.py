@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
+import platform
 import sqlite3
 import threading
 import time
@@ -67,7 +67,7 @@ class Ledger:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / NAME
-        self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self.owner = f"{platform.node()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._lock = threading.RLock()
         with self._errors():
             self._base = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
@@ -110,7 +110,7 @@ class Ledger:
 
     def beat(self) -> None:
         """Say that this run lives, and take from the dead what they held."""
-        host, pid = socket.gethostname(), os.getpid()
+        host, pid = platform.node(), os.getpid()
         with self._change() as base:
             base.execute("insert or replace into owner values (?, ?, ?, ?)", (self.owner, host, pid, time.time()))
             gone = [row["name"] for row in base.execute("select * from owner") if _is_gone(row)]
@@ -348,7 +348,7 @@ def _state_for(before: sqlite3.Row | None, same_video: bool, settings: str, form
 def _is_gone(row: sqlite3.Row) -> bool:
     if time.time() - row["beat"] > STALE_SECONDS:
         return True
-    if row["host"] != socket.gethostname() or row["pid"] == os.getpid():
+    if row["host"] != platform.node() or row["pid"] == os.getpid():
         return False
     import psutil
 

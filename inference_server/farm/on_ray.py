@@ -7,6 +7,8 @@ request and a few numbers, never a picture.
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
 import sys
 import threading
 import time
@@ -18,16 +20,29 @@ from int_blender_addon.core.errors import ArgumentsError, InferenceDiedError
 
 from .worker import Limits, Outcome, Worker
 
-START_SECONDS = 60.0
+START_SECONDS = 30.0
 LOOK_SECONDS = 5.0
 
 
 def _ray():
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing is told to anybody
     try:
         import ray
     except ImportError as error:
         raise ArgumentsError("Ray is not installed here.", "pip install ray, or run with --address local.") from error
     return ray
+
+
+def _check_port(address: str) -> None:
+    """Ray itself waits for minutes before it says that nobody is there."""
+    host, _, port = address.partition(":")
+    if not port:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except (OSError, ValueError) as error:
+        sentence = f"There is no Ray cluster at {address}: {error}."
+        raise ArgumentsError(sentence, "Start one with `ray start --head`.") from error
 
 
 class Answering:
@@ -60,11 +75,11 @@ class Answering:
 
 
 class RayPlace:
-    """A place held by an actor; it gets a new one when its node is gone."""
+    """A place held by an actor; lost with it, and then its pool looks for another."""
 
     def __init__(self, pool: Pool, actor: Any, node: str, gpu: bool) -> None:
         self._pool, self._actor, self.node, self.gpu = pool, actor, node, gpu
-        self._frames, self._asked = 0, 0.0
+        self._frames, self._asked, self.lost = 0, 0.0, False
 
     def run(self, kind: str, values: dict[str, Any], stopped: Callable[[], bool]) -> Outcome:
         """Have one request answered."""
@@ -81,7 +96,8 @@ class RayPlace:
                     self._actor.stop.remote()
                 self._look(ray)
         except ray.exceptions.RayError as error:
-            self._renew()
+            self.lost = True
+            self._pool.gone()
             lost = InferenceDiedError(f"The node {self.node} was lost ({type(error).__name__}).")
             return Outcome(error=lost.as_dict(), died=True)
 
@@ -89,14 +105,6 @@ class RayPlace:
         if time.monotonic() - self._asked > LOOK_SECONDS:
             self._asked = time.monotonic()
             self._frames = ray.get(self._actor.frames.remote(), timeout=LOOK_SECONDS)
-
-    def _renew(self) -> None:
-        """Another actor, as soon as there is room for one, on whichever node."""
-        while not self._pool.closed:
-            found = self._pool.actor(self.gpu)
-            if found is not None:
-                self._actor, self.node = found
-                return
 
     @property
     def frames(self) -> int:
@@ -125,6 +133,7 @@ class Pool:
 
     def __init__(self, address: str, limits: Limits, checkpoint: bool) -> None:
         ray = _ray()
+        _check_port(address)
         try:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True)
         except (ConnectionError, RuntimeError, ValueError) as error:
@@ -135,7 +144,6 @@ class Pool:
         self._lock = threading.Lock()
         self._count, self._most = 0, 0
         self._looked = time.monotonic()
-        self.closed = False
 
     def places(self, most: int | None) -> list[RayPlace]:
         """A place for each processor (or GPU) of the cluster, at most so many."""
@@ -152,17 +160,23 @@ class Pool:
 
     def newcomers(self) -> list[RayPlace]:
         """Places on nodes that joined."""
-        if self.closed or time.monotonic() - self._looked < LOOK_SECONDS:
+        if time.monotonic() - self._looked < LOOK_SECONDS:
             return []
         self._looked = time.monotonic()
         missing = len(self._wanted()) - self._count
         found = []
         for _ in range(max(0, missing)):
             held = self.actor(False)
-            if held is not None:
-                self._count += 1
-                found.append(RayPlace(self, *held, False))
+            if held is None:
+                break  # its processors are lent to others
+            self._count += 1
+            found.append(RayPlace(self, *held, False))
         return found
+
+    def gone(self) -> None:
+        """A place was lost."""
+        with self._lock:
+            self._count -= 1
 
     def _wanted(self) -> list[bool]:
         resources = _ray().cluster_resources()
@@ -184,5 +198,4 @@ class Pool:
 
     def close(self) -> None:
         """Leave the cluster."""
-        self.closed = True
         _ray().shutdown()

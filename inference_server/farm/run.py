@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import shutil
-import socket
 import sys
 import threading
 import time
@@ -36,6 +36,7 @@ LONG = 600.0  # seconds: longer videos are observed in stretches
 BEAT_SECONDS = 10.0
 SHOW_SECONDS = 5.0
 IDLE_SECONDS = 0.3
+PATIENCE_SECONDS = 300.0  # without any place
 MEMORY_EACH = {"landmarks": 1.0e9, "checkpoint": 3.5e9}  # bytes that a place is counted with
 WORK = ".work"  # folder of what is not finished, below the output folder
 
@@ -74,6 +75,7 @@ class Place(Protocol):
 
     node: str
     gpu: bool
+    lost: bool
 
     def run(self, kind: str, values: dict[str, Any], stopped) -> Outcome:
         """Have one request answered."""
@@ -91,7 +93,7 @@ class LocalPlace(Worker):
 
     def __init__(self, limits: Limits, variables: dict[str, str], gpu: bool = False) -> None:
         super().__init__(Path(sys.executable), limits, variables)
-        self.node, self.gpu = socket.gethostname(), gpu
+        self.node, self.gpu, self.lost = platform.node(), gpu, False
 
 
 def farm(options: FarmOptions) -> int:
@@ -145,6 +147,8 @@ class Run:
         stopped = False
         try:
             self._watch(threads)
+        except MocapError as error:
+            self._trouble = error
         except KeyboardInterrupt:
             stopped = True
             print("Stopping…", file=sys.stderr, flush=True)
@@ -213,22 +217,26 @@ class Run:
             self._stop.set()
 
     def _watch(self, threads: list[threading.Thread]) -> None:
-        beaten = shown = time.monotonic()
-        while any(thread.is_alive() for thread in threads) and not self._stop.is_set():
+        beaten = shown = served = time.monotonic()
+        while not self._stop.is_set():
+            alive = any(thread.is_alive() for thread in threads)
+            if not alive and not (self._pool is not None and self._open()):
+                return
             time.sleep(IDLE_SECONDS)
             now = time.monotonic()
+            served = now if alive else served
+            if now - served > PATIENCE_SECONDS:
+                raise LedgerError("The cluster has no node left.", "Start nodes, and run again.")
             if now - beaten > BEAT_SECONDS:
                 beaten = now
                 self.ledger.beat()
             if now - shown > SHOW_SECONDS:
                 shown = now
                 print(self._progress(), flush=True)
-            if self._pool is not None:
-                for place in self._pool.newcomers():
-                    self._places.append(place)
-                    thread = threading.Thread(target=self._guarded, args=(self._serve, place))
-                    threads.append(thread)
-                    thread.start()
+            for place in self._pool.newcomers() if self._pool is not None else []:
+                self._places.append(place)
+                threads.append(threading.Thread(target=self._guarded, args=(self._serve, place)))
+                threads[-1].start()
 
     def _progress(self) -> str:
         rows = self.ledger.rows(list(self.keys))
@@ -265,7 +273,7 @@ class Run:
     def _serve(self, place: Place) -> None:
         """Work off parts and clips at one place until there are none."""
         number = id(place)
-        while not self._stop.is_set():
+        while not self._stop.is_set() and not place.lost:
             part = None if place.gpu else self.ledger.claim_part(self.keys, place.node)
             work = part
             if work is None and (place.gpu or not self._gpus):

@@ -11,8 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ADDON, SERVER = ROOT / "int_blender_addon", ROOT / "inference_server"
 BLENDER_MODULES = {"bpy", "bpy_extras", "mathutils", "bmesh", "addon_utils", "gpu", "bl_operators"}
 NETWORK_MODULES = {"socket", "http", "urllib", "requests", "ftplib", "smtplib", "socketserver", "xmlrpc", "asyncio"}
-# the one place that may be asked to fetch something: pip, by a button that says so
-MAY_NAME_NETWORK: set[str] = set()
+MAY_NAME_NETWORK = {"on_ray.py"}  # looks whether the cluster is there that a person gave the address of
 RUNS_IN_BLENDER = {"blend_actions.py"}
 
 
