@@ -127,6 +127,21 @@ def _parser() -> argparse.ArgumentParser:
     quality.add_argument("takes", nargs="+", type=Path)
     quality.add_argument("--json", type=Path, help="also write the numbers here")
 
+    for name in ("3dpw", "h36m", "mpi-inf-3dhp", "emdb", "rich"):
+        benchmark = _command(
+            kinds, name, _evaluate_benchmark, f"a model or results on {name}, as its publisher ships it"
+        )
+        benchmark.add_argument("--root", type=Path, required=True, help="the publisher's files")
+        benchmark.add_argument("--model", type=Path, required=True, help="an INT checkpoint, or a folder of results")
+        benchmark.add_argument("--smpl", type=Path, required=True, help="SMPL's bodies and J_regressor_h36m.npy")
+        benchmark.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+        benchmark.add_argument("--length", type=int, help="T, frames of a clip")
+        benchmark.add_argument("--json", type=Path, help="also write the numbers here")
+        benchmark.set_defaults(benchmark=name)
+
+    table = _command(kinds, "table", _evaluate_table, "the paper's Table 1 beside what was measured")
+    table.add_argument("measured", nargs="*", type=Path, help="files that --json wrote")
+
     _command(commands, "doctor", _doctor, "what is installed, found and missing")
     _command(commands, "serve", _serve, "answer Blender on stdin and stdout")
     return parser
@@ -272,6 +287,32 @@ def _evaluate_joints(options: argparse.Namespace) -> int:
         with replacing(options.json) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
     print(text)
+    return 0
+
+
+def _evaluate_benchmark(options: argparse.Namespace) -> int:
+    from .evaluate.benchmark import evaluate_benchmark, markdown
+
+    found = evaluate_benchmark(
+        options.benchmark,
+        options.root,
+        options.model,
+        options.smpl,
+        options.device,
+        options.length,
+        lambda text: print(text, file=sys.stderr, flush=True),
+    )
+    if options.json:
+        with replacing(options.json) as aside:
+            aside.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    print(markdown(found))
+    return 0
+
+
+def _evaluate_table(options: argparse.Namespace) -> int:
+    from .evaluate.benchmark import load_measured, table_1
+
+    print(table_1([load_measured(path) for path in options.measured]))
     return 0
 
 

@@ -24,7 +24,7 @@ from .run import FarmOptions, farm
 from .worker import memory_of
 
 LENGTHS = (12, 20, 32, 48, 64)  # frames
-SHORT = 4
+SHORT = 8
 SETTINGS = {"quality": "fast"}
 
 
