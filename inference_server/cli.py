@@ -108,6 +108,15 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--out", type=Path, required=True, help="the picture to write (.png)")
     command.add_argument("--moments", type=int, default=6)
 
+    command = _command(commands, "inspect", _inspect, "show what a model learned: its prior, its looks, its links")
+    command.add_argument("video", type=Path)
+    command.add_argument("--out", type=Path, required=True, help="a folder")
+    command.add_argument("--model", default="auto", help="auto, or an INT checkpoint")
+    command.add_argument("--quality", default="best", choices=("fast", "best"))
+    command.add_argument("--length", type=int, default=64, help="frames of the clip")
+    command.add_argument("--rate", type=float, default=12.0, help="frames a second in it")
+    command.add_argument("--joints", help="names with commas")
+
     command = _command(commands, "still", _still, "write frames of a video as small pictures")
     command.add_argument("video", type=Path)
     command.add_argument("--at", type=float, nargs="+", required=True, metavar="SECONDS")
@@ -328,6 +337,16 @@ def _picture(options: argparse.Namespace) -> int:
     from .picture import draw_sheet
 
     print(draw_sheet(options.video, options.take, options.out, options.moments))
+    return 0
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    from .inspection import inspect_video
+    from .inspection.report import JOINTS
+
+    joints = tuple(options.joints.split(",")) if options.joints else JOINTS
+    wanted = (options.model, options.quality, options.length, options.rate, joints)
+    print(inspect_video(options.video, options.out, *wanted))
     return 0
 
 
