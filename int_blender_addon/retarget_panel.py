@@ -12,6 +12,7 @@ from .operators.retarget import (
     INT_MOCAP_OT_map_bones,
     INT_MOCAP_OT_retarget,
     INT_MOCAP_OT_retarget_all,
+    INT_MOCAP_OT_retarget_to_all,
     INT_MOCAP_OT_save_preset,
     INT_MOCAP_OT_show_rest,
     INT_MOCAP_PG_retarget,
@@ -45,6 +46,7 @@ class INT_MOCAP_PT_retarget(bpy.types.Panel):
         column.scale_y = 1.4
         column.operator(INT_MOCAP_OT_retarget.bl_idname, icon="CON_ARMATURE")
         layout.operator(INT_MOCAP_OT_retarget_all.bl_idname)
+        layout.operator(INT_MOCAP_OT_retarget_to_all.bl_idname)
 
     def _bones(self, layout: bpy.types.UILayout, settings: INT_MOCAP_PG_retarget) -> None:
         box = layout.column(align=True)

@@ -34,7 +34,8 @@ BUTTONS_DE = {
     "Where to register": "Wo man sich anmeldet",
     "Find bones": "Knochen suchen",
     "Retarget": "Übertragen",
-    "Retarget all selected": "Alle gewählten übertragen",
+    "Retarget from all selected": "Von allen gewählten übertragen",
+    "Retarget to all selected": "Auf alle gewählten übertragen",
     "Show rest alignment": "Ruhelage zeigen",
     "Keep as alignment": "Als Ruhelage behalten",
     "Save preset": "Vorlage sichern",
@@ -269,6 +270,9 @@ WORDS_DE = {
     ),
     "Retarget every selected armature with an action to the target: an action each": (
         "Jedes gewählte Skelett mit Aktion auf das Ziel übertragen: je eine Aktion"
+    ),
+    "Retarget the source to every selected armature: an action each, bones found by themselves": (
+        "Die Quelle auf jedes gewählte Skelett übertragen: je eine Aktion, die Knochen werden selbst gefunden"
     ),
     "Pose the target as the source stands at rest, to be looked at and corrected by hand": (
         "Das Ziel so stellen, wie die Quelle in Ruhe steht, zum Ansehen und Verbessern von Hand"

@@ -70,7 +70,8 @@ def baked(armature: bpy.types.Object, shape: Shape) -> Iterator[bpy.types.Object
     """The copy: alone selected and active, the scene's range and rate those of the motion. All is put back.
 
     Raises:
-        ExportError: The rig has no action, or no bones.
+        ExportError: The rig has no action.
+        RetargetError: It has no bones.
     """
     start, end = action_range(armature)
     scene = bpy.context.scene
@@ -123,8 +124,6 @@ class _Kept:
 def _exported_bones(armature: bpy.types.Object) -> tuple[Bones, _Kept]:
     """All bones of a skeleton; of a control rig those that deform."""
     bones = bones_of(armature)
-    if not bones.names:
-        raise ExportError(f"{armature.name} has no bones.")
     numbers = list(range(len(bones.names)))
     if bones.deform.any() and any(pose.constraints for pose in armature.pose.bones):
         numbers = [n for n in numbers if bones.deform[n]]

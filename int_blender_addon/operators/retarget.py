@@ -251,7 +251,7 @@ class INT_MOCAP_OT_retarget_all(_Retargeting, bpy.types.Operator):
     """Retarget every selected armature with an action to the target: an action each"""
 
     bl_idname = "int_mocap.retarget_all"
-    bl_label = "Retarget all selected"
+    bl_label = "Retarget from all selected"
     bl_options = {"REGISTER", "UNDO"}
 
     def run(self, context: bpy.types.Context, settings: INT_MOCAP_PG_retarget) -> str:
@@ -264,6 +264,31 @@ class INT_MOCAP_OT_retarget_all(_Retargeting, bpy.types.Operator):
             mapping = presets.mapping_of(source)[1]
             retarget(source, mapping, target, settings.mapping(), settings.how()).action.use_fake_user = True
         return f"{len(sources)} actions."
+
+
+class INT_MOCAP_OT_retarget_to_all(_Retargeting, bpy.types.Operator):
+    """Retarget the source to every selected armature: an action each, bones found by themselves"""
+
+    bl_idname = "int_mocap.retarget_to_all"
+    bl_label = "Retarget to all selected"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def run(self, context: bpy.types.Context, settings: INT_MOCAP_PG_retarget) -> str:
+        """Do it; a rig whose bones are not understood does not keep the others from it."""
+        source = chosen(settings)[0]
+        targets = [o for o in context.selected_objects if o.type == "ARMATURE" and o != source]
+        if not targets:
+            raise RetargetError("No other armature is selected.", "Select those that are to move.")
+        own, failed = source_mapping(settings), []
+        for target in targets:
+            try:
+                mapping = settings.mapping() if target == settings.target else presets.mapping_of(target)[1]
+                retarget(source, own, target, mapping, settings.how())
+            except MocapError as error:
+                failed.append(f"{target.name}: {error.message}")
+        if failed:
+            raise RetargetError(f"{len(targets) - len(failed)} rigs move; {' '.join(failed)}")
+        return f"{len(targets)} rigs."
 
 
 class INT_MOCAP_OT_show_rest(_Retargeting, bpy.types.Operator):
@@ -338,6 +363,7 @@ CLASSES = (
     INT_MOCAP_OT_map_bones,
     INT_MOCAP_OT_retarget,
     INT_MOCAP_OT_retarget_all,
+    INT_MOCAP_OT_retarget_to_all,
     INT_MOCAP_OT_show_rest,
     INT_MOCAP_OT_keep_rest,
     INT_MOCAP_OT_save_preset,

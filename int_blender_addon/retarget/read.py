@@ -6,6 +6,7 @@ import bpy
 import numpy as np
 
 from .. import keyframes
+from ..core.errors import RetargetError
 from ..core.motion import CONTACT_NAMES
 from ..core.retarget import Bones, Mapping
 from ..core.retarget.bones import SLOTS, scale_free
@@ -22,8 +23,14 @@ SLOT_PARENTS = {
 
 
 def bones_of(armature: bpy.types.Object) -> Bones:
-    """All bones at rest, in the world."""
+    """All bones at rest, in the world.
+
+    Raises:
+        RetargetError: There are none.
+    """
     own = list(armature.data.bones)
+    if not own:
+        raise RetargetError(f"{armature.name} has no bones.", "Choose another rig.")
     index = {bone.name: number for number, bone in enumerate(own)}
     world = np.array(armature.matrix_world)
     local = np.array([np.array(bone.matrix_local) for bone in own]).reshape(-1, 4, 4)

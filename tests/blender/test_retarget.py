@@ -481,3 +481,24 @@ def test_batch_writes_the_character(source, tmp_path: Path) -> None:
     assert (tmp_path / "hero.fbx").stat().st_size > 10_000
     character.rest()
     assert moved.animation_data.action is None
+
+
+def test_one_take_onto_many_and_many_onto_one(panel) -> None:
+    settings, target = panel
+    other = build(AWKWARD["a_pose"], "Other")
+    stool = bpy.data.objects.new("Stool", bpy.data.armatures.new("Stool"))
+    bpy.context.scene.collection.objects.link(stool)
+    for item in bpy.context.view_layer.objects:
+        item.select_set(item in {target, other})
+    assert bpy.ops.int_mocap.retarget_to_all() == {"FINISHED"}
+    assert all(rig.animation_data.action is not None for rig in (target, other))
+    stool.select_set(True)
+    other.animation_data.action = None
+    with pytest.raises(RuntimeError, match="Stool"):
+        bpy.ops.int_mocap.retarget_to_all()
+    assert other.animation_data.action is not None, "a stool does not keep the others from it"
+    for item in bpy.context.view_layer.objects:
+        item.select_set(item in {settings.source, other})
+    before = len(bpy.data.actions)
+    assert bpy.ops.int_mocap.retarget_all() == {"FINISHED"}
+    assert len(bpy.data.actions) == before + 2, "an action for each that moves"

@@ -236,3 +236,26 @@ def test_formats_through_blender(clips, tmp_path) -> None:
     assert farm(options(clips, out, formats=["npz", "fbx", "bvh"], blender=blender)) == 0
     assert (out / "clip 1.fbx").exists()
     assert json.loads(rows(out)["clip 1"]["takes"])[0]["frames"] == 8
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in is a shell script")
+def test_a_blender_that_crashes_on_one_take(clips, tmp_path) -> None:
+    """All others are exported; the one is named after two tries."""
+    real = Path(sys.executable).parents[2] / "blender/bin/python"
+    if not real.exists():
+        pytest.skip("no Python with bpy beside this one")
+    crashing = tmp_path / "python_that_crashes"
+    crashing.write_text(f'#!/bin/sh\ncase "$*" in *"clip 1.npz"*) kill -SEGV $$;; esac\nexec "{real}" "$@"\n')
+    crashing.chmod(0o755)
+    out = tmp_path / "out"
+    assert farm(options(clips, out, formats=["npz", "bvh"], blender=str(crashing))) == SOME_FAILED
+    found = rows(out)
+    assert {key: row["state"] for key, row in found.items()} == {
+        "clip 0": "done",
+        "clip 1": "failed",
+        "clip 2": "done",
+        "more/clip 0": "done",
+    }
+    assert found["clip 1"]["code"] == "inference_died" and "Blender" in found["clip 1"]["message"]
+    assert len(list(out.rglob("*.bvh"))) == 3 and len(takes(out)) == 4
+    assert not list(out.glob(".export_*"))
