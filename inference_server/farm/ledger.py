@@ -119,11 +119,11 @@ class Ledger:
             for table in ("clip", "part"):
                 base.execute(
                     f"update {table} set state = 'waiting', owner = null "
-                    "where state = 'running' and owner not in (select name from owner)"
+                    "where state = 'running' and coalesce(owner, '') not in (select name from owner)"
                 )
             base.execute(
                 "update clip set state = 'captured', owner = null "
-                "where state = 'exporting' and owner not in (select name from owner)"
+                "where state = 'exporting' and coalesce(owner, '') not in (select name from owner)"
             )
 
     def add(self, clips: list[Clip], settings: dict[str, Any], formats: list[str]) -> int:

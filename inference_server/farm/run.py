@@ -161,6 +161,7 @@ class Run:
             self._pool.close()
         if self._trouble is not None:
             raise self._trouble
+        self.ledger.release()
         shutil.rmtree(self.work, ignore_errors=True) if not self._open() else None
         return self._finish(stopped)
 

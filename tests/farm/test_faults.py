@@ -259,3 +259,26 @@ def test_a_blender_that_crashes_on_one_take(clips, tmp_path) -> None:
     assert found["clip 1"]["code"] == "inference_died" and "Blender" in found["clip 1"]["message"]
     assert len(list(out.rglob("*.bvh"))) == 3 and len(takes(out)) == 4
     assert not list(out.glob(".export_*"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in is a shell script")
+def test_stopping_while_blender_exports(clips, tmp_path) -> None:
+    """The takes wait for the next run, which exports them."""
+    real = Path(sys.executable).parents[2] / "blender/bin/python"
+    if not real.exists():
+        pytest.skip("no Python with bpy beside this one")
+    slow = tmp_path / "python_that_sleeps"
+    slow.write_text("#!/bin/sh\nexec sleep 600\n")
+    slow.chmod(0o755)
+    out = tmp_path / "out"
+    words = [sys.executable, "-m", "inference_server", "farm", str(clips / "clip 0.mp4"), "--out", str(out)]
+    words += ["--quality", "fast", "--formats", "npz,bvh", "--blender"]
+    driver = subprocess.Popen([*words, str(slow)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    until(lambda: (out / NAME).exists() and states(out).get("clip 0") == "exporting")
+    driver.send_signal(signal.SIGINT)
+    said, _ = driver.communicate(timeout=30)
+    assert driver.returncode == CancelledError.exit_code and "1 captured" in said
+    assert states(out) == {"clip 0": "captured"} and not list(out.glob(".export_*"))
+    done = subprocess.run([*words, str(real)], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout
+    assert (out / "clip 0.bvh").exists()
