@@ -115,8 +115,8 @@ def read_emdb(root: Path) -> Iterator[Reference]:
 
 
 def read_rich(root: Path) -> Iterator[Reference]:
-    """RICH's test bodies `test_body/SEQUENCE/FRAME/PERSON.pkl` (SMPL-X; its body joints are SMPL's), seen from the
-    camera whose `calibration/CAMERA.npz` (R, t) lies beside; without one, in RICH's world."""
+    """RICH's test bodies `test_body/SEQUENCE/FRAME/PERSON.pkl` (SMPL-X; its body joints are SMPL's), seen by the
+    scene's first camera in `scan_calibration/SCENE/calibration/`; without one, in RICH's world."""
     folders = sorted(p for p in (root / "test_body").glob("*") if p.is_dir())
     if not folders:
         raise _missing(root / "test_body", BENCHMARKS["rich"])
@@ -130,7 +130,7 @@ def read_rich(root: Path) -> Iterator[Reference]:
             hands = np.broadcast_to(np.eye(3), (len(rows), 2, 3, 3))
             matrices = np.concatenate([body, hands], axis=1)
             world_root = matrices[:, 0].copy()
-            view = _rich_view(folder)
+            view = _rich_view(root, folder.name)
             matrices[:, 0] = view @ matrices[:, 0]
             every = np.ones(len(rows), bool)
             yield Reference(
@@ -249,9 +249,17 @@ def _box_corners(boxes: Any, count: int) -> np.ndarray | None:
     return np.concatenate([corners, np.ones((count, 2, 1))], axis=-1)
 
 
-def _rich_view(folder: Path) -> np.ndarray:
-    files = sorted((folder.parent.parent / "calibration" / folder.name).glob("*.npz"))
+def _rich_view(root: Path, sequence: str) -> np.ndarray:
+    """(3, 3) the first camera's turn, of `scan_calibration/SCENE/calibration/*.xml`; a sequence begins with its scene's
+    name."""
+    import cv2
+
+    files = sorted((root / "scan_calibration" / sequence.partition("_")[0] / "calibration").glob("*.xml"))
     if not files:
         return np.eye(3)
-    with np.load(files[0], allow_pickle=False) as data:
-        return np.asarray(data["R"], float)
+    stored = cv2.FileStorage(str(files[0]), cv2.FILE_STORAGE_READ)  # its nodes live as long as it does
+    matrix = stored.getNode("CameraMatrix").mat()
+    stored.release()
+    if matrix is None or matrix.shape[0] != 3:
+        raise DataSetError(f"{files[0].name} holds no CameraMatrix.")
+    return np.asarray(matrix, float)[:, :3]

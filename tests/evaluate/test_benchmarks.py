@@ -182,7 +182,14 @@ def test_rich_and_3dhp(smpl, tmp_path) -> None:
         content = {"global_orient": np.zeros((1, 3)), "body_pose": np.zeros((1, 63)), "transl": np.ones((1, 3)),
                    "betas": np.zeros((1, 10))}  # fmt: skip
         (folder / "001.pkl").write_bytes(pickle.dumps(content))
+    calibration = rich / "scan_calibration" / "Gym" / "calibration"
+    calibration.mkdir(parents=True)
+    camera = np.concatenate([axis_angle_to_matrix(np.array([0.0, 0.3, 0.0])), np.ones((3, 1))], axis=1)
+    written = cv2.FileStorage(str(calibration / "000.xml"), cv2.FILE_STORAGE_WRITE)
+    written.write("CameraMatrix", camera)
+    written.release()
     (reference,) = BENCHMARKS["rich"].read(rich)
+    np.testing.assert_allclose(reference.poses[0, 0], camera[:, :3])
     assert reference.name == "Gym_010_001" and len(reference) == 5
     dhp = tmp_path / "3dhp" / "TS1"
     dhp.mkdir(parents=True)
@@ -193,6 +200,20 @@ def test_rich_and_3dhp(smpl, tmp_path) -> None:
     (reference,) = BENCHMARKS["mpi-inf-3dhp"].read(tmp_path / "3dhp")
     assert reference.valid.tolist() == [True, True, False, True, True, True]
     np.testing.assert_allclose(reference.joints[0, 0], joints[0, 0, 10] / 1000)  # the right ankle
+
+
+def test_h36m(tmp_path) -> None:
+    cdflib = pytest.importorskip("cdflib")
+    folder = tmp_path / "S9" / "MyPoseFeatures" / "D3_Positions_mono"
+    folder.mkdir(parents=True)
+    joints = np.random.default_rng(0).normal(size=(60, 32, 3)) * 500
+    written = cdflib.cdfwrite.CDF(str(folder / "Walking.54138969.cdf"))
+    shape = {"Variable": "Pose", "Data_Type": 45, "Num_Elements": 1, "Rec_Vary": True, "Dim_Sizes": [60, 96]}
+    written.write_var(shape, var_data=joints.reshape(1, 60, 96))
+    written.close()
+    (reference,) = BENCHMARKS["h36m"].read(tmp_path)
+    assert reference.name == "S9_Walking.54138969" and reference.valid.sum() == 3
+    np.testing.assert_allclose(reference.joints[7, 0], joints[7, 3] / 1000)  # the right ankle
 
 
 def test_a_checkpoint_runs_on_pictures_and_boxes(smpl, tmp_path) -> None:
