@@ -275,7 +275,7 @@ def test_stopping_while_blender_exports(clips, tmp_path) -> None:
     words += ["--quality", "fast", "--formats", "npz,bvh", "--blender"]
     driver = subprocess.Popen([*words, str(slow)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     until(lambda: (out / NAME).exists() and states(out).get("clip 0") == "exporting")
-    driver.send_signal(signal.SIGINT)
+    driver.send_signal(signal.SIGTERM)
     said, _ = driver.communicate(timeout=30)
     assert driver.returncode == CancelledError.exit_code and "1 captured" in said
     assert states(out) == {"clip 0": "captured"} and not list(out.glob(".export_*"))
