@@ -18,7 +18,8 @@ SCRIPT = Path(__file__).parent / "tiny.py"
 def train(folder: Path, *words: object, processes: int = 1) -> dict:
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
     command = [*(start if processes > 1 else [sys.executable]), str(SCRIPT), str(folder), *map(str, words)]
-    subprocess.run(command, check=True, timeout=180, capture_output=True)
+    run = subprocess.run(command, timeout=180, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr[-3000:]
     return state_of(folder)
 
 
