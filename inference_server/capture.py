@@ -12,7 +12,7 @@ import json
 import shutil
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,13 +32,16 @@ from int_blender_addon.core.motion import save_motion
 from . import __version__
 from .body import load_body
 from .motion.bias import LandmarkBias
+from .motion.camera import from_camera, root_from_camera
 from .motion.estimate import finish
 from .motion.fit import Pose
-from .motion.windows import QUALITIES, WindowedFit
+from .motion.moving_camera import TRAVELLING, CameraPath, load_camera, turning
+from .motion.windows import QUALITIES, Fitted, WindowedFit
 from .people.choose import choose_person
 from .people.landmarks import LandmarkTrack
 from .people.observe import Observations
-from .video import VideoInfo, open_video
+from .video import VideoInfo, background, open_video
+from .video.background import Match
 
 if TYPE_CHECKING:  # torch is not imported where no network of ours runs
     from .model.int_model import IntModel
@@ -67,6 +70,10 @@ class CaptureOptions:
     keyframe: int = 1  # the INT model's image part runs on every so many frames
     flip: bool = False  # the INT model is asked about the mirrored picture too
     lens: float | None = None  # 35 mm equivalent focal length; estimated if None
+    height: float | None = None  # of the person in centimetres; estimated if None
+    camera: Path | None = (
+        None  # that Blender's scene knows, see `moving_camera.load_camera`; found in the video if None
+    )
 
     def __post_init__(self) -> None:
         if self.quality not in QUALITIES:
@@ -77,6 +84,8 @@ class CaptureOptions:
             raise ArgumentsError(f"Smoothing must be from 0 to 1, not {self.smooth}.")
         if self.lens is not None and not 5.0 <= self.lens <= 2000.0:
             raise ArgumentsError(f"A lens of {self.lens} mm is not one; give its 35 mm equivalent.")
+        if self.height is not None and not 50.0 <= self.height <= 260.0:
+            raise ArgumentsError(f"A height of {self.height} is not a person's; give centimetres.")
         if self.out.suffix.lower() != ".npz":
             raise ArgumentsError(f"The take is an .npz file; {self.out.name} is not.")
         for name in ("start", "end"):
@@ -159,11 +168,12 @@ def _capture(options: CaptureOptions, info: VideoInfo, body: BodyModel, work: Pa
 
         checkpoint = load_model(Path(options.model))
     with ThreadPoolExecutor(1) as fitter:
-        tracks = _restored(options, work)
-        if tracks is None:
-            tracks = _observe(options, leading, fitter, listener)
-            _store(options, work, tracks)
+        restored = _restored(options, work)
+        if restored is None:
+            tracks, matches = _observe(options, leading, fitter, listener)
+            _store(options, work, tracks, matches)
         else:
+            tracks, matches = restored
             listener.log("The landmarks of an earlier run are there: going on from them.")
         wanted = choose_person(tracks, info, options.person)
         takes = []
@@ -171,10 +181,12 @@ def _capture(options: CaptureOptions, info: VideoInfo, body: BodyModel, work: Pa
             path = options.out
             if options.person == "all":
                 path = path.with_name(f"{path.stem}_person{track.person_id}.npz")
-            state, told = fitter.submit(leading.complete, track, (number, len(wanted))).result()
+            fitted = fitter.submit(leading.complete, track, matches, (number, len(wanted))).result()
             if checkpoint is not None:
-                state = _by_checkpoint(options, checkpoint, track, state, info, body, listener)
-            motion = finish(state, told, track, info.size, info.fps, body, options.smooth)
+                fitted.pose = _by_checkpoint(options, checkpoint, track, fitted, info, body, listener)
+            if fitted.camera_kind == TRAVELLING:
+                listener.log("The camera travels: poses are good, the path over the floor is not to be trusted.")
+            motion = finish(fitted, track, info.size, info.fps, body, options.smooth)
             motion.model = "landmarks" if checkpoint is None else Path(options.model).name
             save_motion(path, motion)
             takes.append(Take(path, track.person_id, len(motion)))
@@ -185,7 +197,7 @@ def _by_checkpoint(
     options: CaptureOptions,
     checkpoint: IntModel,
     track: LandmarkTrack,
-    fitted: Pose,
+    fitted: Fitted,
     info: VideoInfo,
     body: BodyModel,
     listener: Listener,
@@ -205,13 +217,18 @@ def _by_checkpoint(
     betas = said.betas
     if body.name == "free":
         listener.log("Without an SMPL file the shape is estimated from the landmarks, not from the model's betas.")
-        betas = fitted.figure.betas
-    return said.pose(body, betas, fitted.focal, info.size)
+        betas = fitted.pose.figure.betas
+    pose = said.pose(body, betas, fitted.pose.focal, info.size)
+    return replace(
+        pose,
+        rotations=root_from_camera(pose.rotations, fitted.to_camera),
+        root=from_camera(pose.root, fitted.to_camera),
+    )
 
 
 def _observe(
     options: CaptureOptions, leading: LeadingFit, fitter: ThreadPoolExecutor, listener: Listener
-) -> list[LandmarkTrack]:
+) -> tuple[list[LandmarkTrack], list[Match]]:
     observations = Observations(
         options.video, options.quality, options.start, options.end, cancelled=listener.cancelled
     )
@@ -220,12 +237,12 @@ def _observe(
         listener.progress("people", seen.done, seen.total)
         if options.person != "all" and seen.time - looked > LOOK_SECONDS and _idle(running):
             looked = seen.time
-            running = fitter.submit(leading.follow, observations.tracks())
+            running = fitter.submit(leading.follow, observations.tracks(), list(observations.background.matches))
     listener.seconds["decode wait"] = observations.wait_seconds
     listener.seconds["people"] = observations.work_seconds
     if running is not None:
         running.result()
-    return observations.tracks()
+    return observations.tracks(), observations.background.matches
 
 
 def _idle(running: Future | None) -> bool:
@@ -259,33 +276,44 @@ class LeadingFit:
         self, options: CaptureOptions, info: VideoInfo, body: BodyModel, work: Path, listener: Listener
     ) -> None:
         self.options, self.info, self.body, self.work, self.listener = options, info, body, work, listener
+        self._scene = None if options.camera is None else load_camera(options.camera)
         self._bias, self._reader = LandmarkBias.load(options.quality), _Reader()
         self._fit = self._new()
         self._used = np.zeros(0, np.int64)  # frame numbers that the fit has settled
         self._written = 0
 
-    def follow(self, tracks: list[LandmarkTrack]) -> None:
+    def follow(self, tracks: list[LandmarkTrack], matches: list[Match]) -> None:
         """Settle what can be settled of the person who leads."""
         try:
             track = choose_person(tracks, self.info, self.options.person)[0]
         except MocapError:
             return  # nobody yet
-        self._extend(track, final=False, share=(0, 1))
+        self._extend(track, matches, final=False, share=(0, 1))
 
-    def complete(self, track: LandmarkTrack, share: tuple[int, int]) -> tuple[Pose, np.ndarray | None]:
-        """The pose and contacts of every frame of a track; `share`: its number and how many there are, for progress."""
-        self._extend(track, final=True, share=share)
-        state, told = self._fit.state(), self._fit.contacts()
+    def complete(self, track: LandmarkTrack, matches: list[Match], share: tuple[int, int]) -> Fitted:
+        """Every frame of a track, fitted; `share`: its number and how many there are, for progress."""
+        self._extend(track, matches, final=True, share=share)
+        fitted = self._fit.fitted(track)
         self._fit, self._used, self._written = self._new(), np.zeros(0, np.int64), 0
-        return state, told
+        return fitted
 
     def _new(self) -> WindowedFit:
-        lens = self.options.lens
-        focal = None if lens is None else lens / FULL_FRAME_MM * max(self.info.size)
-        quality = QUALITIES[self.options.quality]
-        return WindowedFit(self.info.size, self.body, quality, focal, bias=self._bias, reader=self._reader)
+        lens, longer = self.options.lens, max(self.info.size)
+        focal = None if lens is None else lens / FULL_FRAME_MM * longer
+        if self._scene is not None:
+            focal = self._scene.focal * longer
+        quality, height = QUALITIES[self.options.quality], self.options.height
+        metres = None if height is None else height / 100
+        return WindowedFit(
+            self.info.size, self.body, quality, focal, bias=self._bias, reader=self._reader, height=metres
+        )
 
-    def _extend(self, track: LandmarkTrack, final: bool, share: tuple[int, int]) -> None:
+    def _camera(self, track: LandmarkTrack, matches: list[Match], lens: float | None) -> CameraPath | None:
+        if self._scene is not None:
+            return self._scene.path(track.frame_index, track.time)
+        return turning(matches, self.info.size, lens)
+
+    def _extend(self, track: LandmarkTrack, matches: list[Match], final: bool, share: tuple[int, int]) -> None:
         if not np.array_equal(track.frame_index[: len(self._used)], self._used):
             self._fit, self._used, self._written = self._new(), np.zeros(0, np.int64), 0
 
@@ -297,14 +325,15 @@ class LeadingFit:
             if not final or done < len(track):
                 self._write_stretch(track, done)
 
-        self._fit.extend(track, final, on_window)
+        self._fit.extend(track, final, on_window, lambda lens: self._camera(track, matches, lens))
 
     def _write_stretch(self, track: LandmarkTrack, done: int) -> None:
         """A provisional take of the frames settled since the last one."""
         frames = slice(self._written, done)
         settled = track.select(slice(done))  # all of them: the ground is the same for every stretch
-        state, told = self._fit.state(), self._fit.contacts()
-        motion = finish(state, told, settled, self.info.size, self.info.fps, self.body, self.options.smooth)
+        motion = finish(
+            self._fit.fitted(settled), settled, self.info.size, self.info.fps, self.body, self.options.smooth
+        )
         motion.extra = {}  # of the whole take, not of a part
         part = motion.select(frames)
         path = self.work / f"stretch_{self._written:06d}.npz"
@@ -331,12 +360,12 @@ def _fingerprint(options: CaptureOptions) -> str:
 _TRACK_ARRAYS = [f.name for f in fields(LandmarkTrack) if f.name != "person_id"]
 
 
-def _store(options: CaptureOptions, work: Path, tracks: list[LandmarkTrack]) -> None:
-    save_tracks(_landmarks_path(work), tracks, _fingerprint(options))
+def _store(options: CaptureOptions, work: Path, tracks: list[LandmarkTrack], matches: list[Match]) -> None:
+    save_tracks(_landmarks_path(work), tracks, matches, _fingerprint(options))
 
 
-def save_tracks(path: Path, tracks: list[LandmarkTrack], fingerprint: str = "") -> None:
-    """Write landmark tracks.
+def save_tracks(path: Path, tracks: list[LandmarkTrack], matches: list[Match], fingerprint: str = "") -> None:
+    """Write landmark tracks, and the background's points.
 
     Raises:
         DiskFullError, OutputUnwritableError: The file could not be written.
@@ -344,16 +373,21 @@ def save_tracks(path: Path, tracks: list[LandmarkTrack], fingerprint: str = "") 
     arrays = {"fingerprint": np.array(fingerprint), "people": np.array([t.person_id for t in tracks])}
     for number, track in enumerate(tracks):
         arrays.update({f"{name}_{number}": getattr(track, name) for name in _TRACK_ARRAYS})
+    arrays.update(background.to_arrays(matches))
     save_npz(path, arrays)
 
 
-def load_tracks(path: Path) -> tuple[list[LandmarkTrack], str]:
-    """The tracks in a file, and its fingerprint. OSError, ValueError, KeyError or EOFError if there are none."""
+def load_tracks(path: Path) -> tuple[list[LandmarkTrack], list[Match], str]:
+    """The tracks in a file, the background's points, and its fingerprint.
+
+    OSError, ValueError, KeyError or EOFError if there are none.
+    """
     with np.load(path, allow_pickle=False) as data:
-        return [
+        tracks = [
             LandmarkTrack(int(person), **{name: data[f"{name}_{number}"] for name in _TRACK_ARRAYS})
             for number, person in enumerate(data["people"])
-        ], str(data["fingerprint"])
+        ]
+        return tracks, background.from_arrays(data), str(data["fingerprint"])
 
 
 def observe_stretch(
@@ -372,22 +406,22 @@ def observe_stretch(
     observations = Observations(video, quality, start, end)
     for seen in observations:
         progress("people", seen.done, seen.total)
-    save_tracks(out, observations.tracks())
+    save_tracks(out, observations.tracks(), observations.background.matches)
 
 
-def hand_over(options: CaptureOptions, tracks: list[LandmarkTrack]) -> None:
+def hand_over(options: CaptureOptions, tracks: list[LandmarkTrack], matches: list[Match]) -> None:
     """Leave landmarks where a capture with these options will go on from them.
 
     Raises:
         DiskFullError, OutputUnwritableError: They could not be written.
     """
-    _store(options, options.out.with_name(options.out.name + ".partial"), tracks)
+    _store(options, options.out.with_name(options.out.name + ".partial"), tracks, matches)
 
 
-def _restored(options: CaptureOptions, work: Path) -> list[LandmarkTrack] | None:
-    """The tracks that an earlier run of the same capture left, if any."""
+def _restored(options: CaptureOptions, work: Path) -> tuple[list[LandmarkTrack], list[Match]] | None:
+    """The tracks and the background's points that an earlier run of the same capture left, if any."""
     try:
-        tracks, fingerprint = load_tracks(_landmarks_path(work))
+        tracks, matches, fingerprint = load_tracks(_landmarks_path(work))
     except (OSError, ValueError, KeyError, EOFError):
         return None
-    return tracks if fingerprint == _fingerprint(options) else None
+    return (tracks, matches) if fingerprint == _fingerprint(options) else None

@@ -61,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--end", type=float, help="seconds")
     command.add_argument("--smooth", type=float, default=0.5, help="0 to 1")
     command.add_argument("--lens", type=float, help="35 mm equivalent focal length, if known")
+    command.add_argument("--height", type=float, help="of the person in centimetres, if known")
+    command.add_argument("--camera", type=Path, help="a camera path that Blender wrote (.npz)")
     command.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     command.add_argument("--keyframe", type=int, default=1, help="an INT checkpoint looks at every so many frames")
     command.add_argument("--flip", action="store_true", help="an INT checkpoint looks at mirrored frames too")
@@ -92,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--person", default="auto", help="auto, a number, or all")
     command.add_argument("--smooth", type=float, default=0.5, help="0 to 1")
     command.add_argument("--lens", type=float, help="35 mm equivalent focal length, if known")
+    command.add_argument("--height", type=float, help="of the people in centimetres, if known")
     command.add_argument("--keyframe", type=int, default=1, help="an INT checkpoint looks at every so many frames")
 
     command = _command(commands, "convert", _convert, "turn another system's result file into takes")
@@ -178,6 +181,8 @@ def _capture(options: argparse.Namespace) -> int:
         "smooth",
         "device",
         "lens",
+        "height",
+        "camera",
         "keyframe",
         "flip",
     )
@@ -245,7 +250,7 @@ def _farm(options: argparse.Namespace) -> int:
     from .farm.worker import Limits
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    names = ("model", "quality", "body", "person", "smooth", "lens", "keyframe")
+    names = ("model", "quality", "body", "person", "smooth", "lens", "height", "keyframe")
     settings = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     wanted = FarmOptions(
         inputs=options.inputs,

@@ -161,7 +161,9 @@ def options_from(message: dict[str, Any]):
     values = {name: value for name, value in message.items() if name in known}
     try:
         values["video"], values["out"] = Path(values["video"]), Path(values["out"])
-        for name in ("start", "end", "smooth", "lens"):
+        if values.get("camera") is not None:
+            values["camera"] = Path(values["camera"])
+        for name in ("start", "end", "smooth", "lens", "height"):
             if values.get(name) is not None:
                 values[name] = float(values[name])
         if "person" in values:

@@ -152,6 +152,7 @@ class Inference:
             smooth=options.smooth,
             device=options.device,
             lens=options.lens,
+            height=options.height,
             keyframe=options.keyframe,
             flip=options.flip,
         )
@@ -437,6 +438,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--end", type=float, help="seconds")
     parser.add_argument("--smooth", type=float, default=0.5, help="0 to 1")
     parser.add_argument("--lens", type=float, help="35 mm equivalent focal length, if known")
+    parser.add_argument("--height", type=float, help="of the people in centimetres, if known")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--keyframe", type=int, default=1, help="an INT checkpoint looks at every so many frames")
     parser.add_argument("--flip", action="store_true", help="an INT checkpoint looks at mirrored frames too")

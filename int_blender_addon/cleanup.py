@@ -43,7 +43,8 @@ def attach(armature: bpy.types.Object, motion: Motion, rest: Rest, first_frame: 
     arrays = {name: np.asarray(getattr(raw, name)) for name in _PER_FRAME}
     arrays |= {"poses": raw.poses.astype(np.float32), "trans": raw.trans.astype(np.float32)}
     arrays |= {"contacts": raw.contacts.astype(np.float32), "betas": raw.betas, "fps": np.array(raw.fps)}
-    arrays |= {"K": raw.K, "image_size": raw.image_size, "rest_joints": rest.joints, "rest_sole": rest.sole}
+    arrays |= {"camera": np.array(raw.camera), "K": raw.K, "image_size": raw.image_size}
+    arrays |= {"rest_joints": rest.joints, "rest_sole": rest.sole}
     arrays["first_frame"] = np.array(first_frame)
     action = active_action(armature)
     assert action is not None
@@ -91,6 +92,7 @@ def raw_take(armature: bpy.types.Object) -> tuple[Motion, Rest, float]:
             fps=float(arrays["fps"]),
             K=arrays["K"],
             image_size=arrays["image_size"],
+            camera=str(arrays.get("camera", "still")),
         )
         return raw, Rest(arrays["rest_joints"], arrays["rest_sole"]), float(arrays["first_frame"])
     except (KeyError, ValueError) as error:

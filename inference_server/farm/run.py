@@ -29,7 +29,7 @@ from .clips import Clip, collect
 from .exports import Exporter, blender_words
 from .ledger import TRIES, Ledger, Work
 from .report import measures_of, summary, write_report
-from .stretches import cut, join
+from .stretches import cut, join, join_matches
 from .worker import Limits, Outcome, Worker
 
 LONG = 600.0  # seconds: longer videos are observed in stretches
@@ -367,11 +367,12 @@ class Run:
         from ..serve import options_from
 
         try:
-            stretches = [load_tracks(self._part_path(work.key, number))[0] for number in numbers]
+            parts = [load_tracks(self._part_path(work.key, number)) for number in numbers]
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise LedgerError(f"What was found in {work.key} is gone.", "Run again.") from error
         message = work.settings | {"video": str(work.video), "out": str(out.absolute())}
-        hand_over(options_from(message), join(stretches))
+        matches = join_matches([matches for _, matches, _ in parts])
+        hand_over(options_from(message), join([tracks for tracks, _, _ in parts]), matches)
 
     def _finished(self, message: dict[str, Any], work: Work, place: Place) -> dict[str, Any]:
         """Give a take its place, whole, and a picture for the report."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..people.landmarks import LandmarkTrack
+from ..video.background import Match
 
 OVERLAP = 3.0  # seconds; the later stretch needs some of them to find everybody
 SAME = 0.2  # of a person's height in the picture, that two sightings of one person may be apart
@@ -34,6 +35,18 @@ def join(stretches: list[list[LandmarkTrack]]) -> list[LandmarkTrack]:
         joined = _join_two(joined, later)
     ordered = sorted(joined, key=lambda track: (int(track.frame_index[0]), track.person_id))
     return [_numbered(track, number) for number, track in enumerate(ordered, start=1)]
+
+
+def join_matches(stretches: list[list[Match]]) -> list[Match]:
+    """The background of a whole video from that of its stretches.
+
+    A later stretch's first reference is a frame that the earlier one has seen too, so its frames go on from there.
+    """
+    joined: list[Match] = []
+    for later in stretches:
+        last = joined[-1].frame if joined else -1
+        joined += [match for match in later if match.frame > last]
+    return joined
 
 
 def _join_two(before: list[LandmarkTrack], after: list[LandmarkTrack]) -> list[LandmarkTrack]:

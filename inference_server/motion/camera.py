@@ -26,6 +26,32 @@ def project(points: np.ndarray, K: np.ndarray) -> np.ndarray:
     return points[..., :2] / points[..., 2:] * [K[0, 0], K[1, 1]] + K[:2, 2]
 
 
+def in_camera(points: np.ndarray, to_camera: np.ndarray | None) -> np.ndarray:
+    """Points (T, ..., 3) in the space of each frame's camera, given (T, 4, 4) to it; as they are without one."""
+    if to_camera is None:
+        return points
+    lead = (slice(None), *[None] * (points.ndim - 2))
+    return (to_camera[:, :3, :3][lead] @ points[..., None])[..., 0] + to_camera[:, :3, 3][lead]
+
+
+def from_camera(points: np.ndarray, to_camera: np.ndarray | None) -> np.ndarray:
+    """What `in_camera` undoes."""
+    if to_camera is None:
+        return points
+    lead = (slice(None), *[None] * (points.ndim - 2))
+    turned = np.swapaxes(to_camera[:, :3, :3], -1, -2)[lead]
+    return (turned @ (points - to_camera[:, :3, 3][lead])[..., None])[..., 0]
+
+
+def root_from_camera(rotations: np.ndarray, to_camera: np.ndarray | None) -> np.ndarray:
+    """Local rotations (T, 24, 3, 3), the root's turned from each frame's camera to the space it is seen from."""
+    if to_camera is None:
+        return rotations
+    rotations = rotations.copy()
+    rotations[:, 0] = np.swapaxes(to_camera[:, :3, :3], -1, -2) @ rotations[:, 0]
+    return rotations
+
+
 def locate(points: np.ndarray, pixels: np.ndarray, weights: np.ndarray, K: np.ndarray) -> np.ndarray:
     """Translations (T, 3) as of `solve_translation`, in front of the camera whatever the noise."""
     found = solve_translation(points, pixels, weights, K)

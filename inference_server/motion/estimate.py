@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,12 +18,16 @@ from int_blender_addon.core.skeleton import NUM_JOINTS
 from ..people.landmarks import LandmarkTrack
 from . import world
 from .bias import LandmarkBias
-from .camera import camera_matrix, project
+from .camera import camera_matrix, from_camera, in_camera, project
 from .fit import FitSettings, Pose
-from .kinematics import pose
-from .windows import QUALITIES, Reader, WindowedFit
+from .height import betas_of_height, height_of
+from .kinematics import Figure, LandmarkPoints, pose
+from .moving_camera import SCENE
+from .windows import QUALITIES, CameraSays, Fitted, Reader, WindowedFit
 
 FEWEST_FRAMES = 5
+LOWEST_EYE = 0.5  # metres: a camera nearer to the floor doesn't tell how far away feet on it are
+LARGEST_SCALE = 1.25  # of a body by the scene's floor; more is a scene that doesn't match
 
 
 def estimate_motion(
@@ -36,6 +41,8 @@ def estimate_motion(
     settings: FitSettings | None = None,
     bias: LandmarkBias | None = None,
     reader: Reader | None = None,
+    camera: CameraSays | None = None,
+    height: float | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Motion:
@@ -52,6 +59,8 @@ def estimate_motion(
         settings: Spreads of the fit's terms.
         bias: What the landmarker's 3D usually gets wrong.
         reader: A model that tells rotations from landmarks.
+        camera: Tells how the camera moved.
+        height: Of the person, in metres, if known.
         on_progress: Called with frames done and frames in all.
         cancelled: Asked between windows.
 
@@ -68,86 +77,113 @@ def estimate_motion(
         if cancelled is not None and cancelled():
             raise CancelledError("The capture was cancelled.")
 
-    fit = WindowedFit(image_size, body, QUALITIES[quality], focal, settings, bias, reader)
-    fit.extend(track, final=True, on_window=on_window)
-    return finish(fit.state(), fit.contacts(), track, image_size, fps, body, smooth)
+    fit = WindowedFit(image_size, body, QUALITIES[quality], focal, settings, bias, reader, height)
+    fit.extend(track, final=True, on_window=on_window, camera=camera)
+    return finish(fit.fitted(track), track, image_size, fps, body, smooth)
 
 
 def finish(
-    state: Pose,
-    told: np.ndarray | None,
+    fitted: Fitted,
     track: LandmarkTrack,
     image_size: tuple[int, int],
     fps: float,
     body: BodyModel,
     smooth: float,
 ) -> Motion:
-    """The take from the fitted pose of the track's frames: put on the ground, refined, the raw one kept beside.
+    """The take from what was fitted to a track: put on the ground, refined, the raw one kept beside.
 
     Args:
-        state: Of the track's frames.
-        told: (T, 4) how likely heels and toes stand, as the network has it; None without one.
+        fitted: Of the track's frames.
         track: The landmarks.
         image_size: Width and height of the upright picture.
         fps: Of the video.
         body: Of the take.
         smooth: 0 to 1.
     """
-    raw = ground(state, told, track, image_size, fps, body)
-    refined = refine(raw, Rest.of(body.rest(state.figure.betas)), RefineSettings(smooth))
-    refined.extra = raw_extra(raw) | {"reprojection": _reprojection(state, track, raw.K)}
+    raw = ground(fitted, track, image_size, fps, body)
+    refined = refine(raw, Rest.of(body.rest(raw.betas)), RefineSettings(smooth))
+    refined.extra = raw_extra(raw) | {"reprojection": _reprojection(fitted, track, raw.K)}
     return refined
 
 
-def _reprojection(state: Pose, track: LandmarkTrack, K: np.ndarray) -> np.ndarray:
+def _reprojection(fitted: Fitted, track: LandmarkTrack, K: np.ndarray) -> np.ndarray:
     """(T,) how far the body's points are from the landmarks, on average, as a share of the person's height in the
     picture; seen points count by how well they are seen."""
-    off = np.linalg.norm(project(state.posed().points, K) - track.image, axis=-1)
+    points = in_camera(fitted.pose.posed().points, fitted.to_camera)
+    off = np.linalg.norm(project(points, K) - track.image, axis=-1)
     height = np.maximum(np.ptp(track.image[..., 1], axis=1), 1.0)
     weights = track.visibility + 1e-6
     return ((off * weights).sum(axis=1) / weights.sum(axis=1) / height).astype(np.float32)
 
 
-def ground(
-    state: Pose,
-    told: np.ndarray | None,
-    track: LandmarkTrack,
-    image_size: tuple[int, int],
-    fps: float,
-    body: BodyModel,
-) -> Motion:
-    """The take in the world: z up, floor at z = 0, the person starting at the origin."""
-    posed = state.posed()
-    span = np.gradient(track.time)
-    turn = world.camera_to_world(world.up_direction(posed.joints, np.minimum(span, 0.2)))
-    soles = world.sole_points(posed.points) @ turn.T
-    soles[..., 2] -= _height_above_sole(state, body)
-    start = turn @ posed.joints[0, 0]
-    origin = np.array([start[0], start[1], floor_height(soles)])
-    rest_pelvis = body.rest_joints(state.figure.betas)[0]
+def ground(fitted: Fitted, track: LandmarkTrack, image_size: tuple[int, int], fps: float, body: BodyModel) -> Motion:
+    """The take in the world: z up, floor at z = 0, the person starting at the origin.
+
+    Where Blender's scene told the camera, the world is the scene's, and the person stands where they stood.
+    """
+    state, to_camera = fitted.pose, fitted.to_camera
+    in_scene = fitted.camera_kind == SCENE
+    if in_scene:
+        state = _on_scene_floor(fitted, track, body)
+        turn, origin = np.eye(3), np.zeros(3)
+        soles = _soles(state, turn, body)
+    else:
+        posed = state.posed()
+        span = np.minimum(np.gradient(track.time), 0.2)
+        turn = world.camera_to_world(world.up_direction(posed.joints, span, to_camera))
+        soles = _soles(state, turn, body)
+        start = turn @ posed.joints[0, 0]
+        origin = np.array([start[0], start[1], floor_height(soles)])
     poses = matrix_to_axis_angle(state.rotations)
     poses[:, 0] = matrix_to_axis_angle(turn @ state.rotations[:, 0])
-    world_to_camera = np.eye(4)
-    world_to_camera[:3, :3] = turn.T
-    world_to_camera[:3, 3] = turn.T @ origin
+    to_steady = np.eye(4)
+    to_steady[:3, :3], to_steady[:3, 3] = turn.T, turn.T @ origin
     return Motion(
         poses=poses.reshape(len(poses), 72),
-        trans=state.root @ turn.T - origin - rest_pelvis,
+        trans=state.root @ turn.T - origin - body.rest_joints(state.figure.betas)[0],
         betas=state.figure.betas,
-        joints=posed.joints,
+        joints=in_camera(state.posed().joints, to_camera),
         frame_index=track.frame_index,
         time=track.time,
         fps=fps,
         confidence=track.score * track.visibility.mean(axis=1),
         bridged=track.bridged,
-        contacts=contacts(soles - origin, track.time, told),
+        contacts=contacts(soles - origin, track.time, fitted.contacts),
         K=camera_matrix(state.focal, image_size),
-        world_to_camera=world_to_camera,
+        world_to_camera=to_steady if to_camera is None else to_camera @ to_steady,
         image_size=np.array(image_size),
         person_id=track.person_id,
         model="landmarks",
         body=body.name,
+        camera=fitted.camera_kind,
     )
+
+
+def _soles(state: Pose, turn: np.ndarray, body: BodyModel) -> np.ndarray:
+    """(T, 4, 3) places on the soles, turned to z up."""
+    soles = world.sole_points(state.posed().points) @ turn.T
+    soles[..., 2] -= _height_above_sole(state, body)
+    return soles
+
+
+def _on_scene_floor(fitted: Fitted, track: LandmarkTrack, body: BodyModel) -> Pose:
+    """The pose made larger or smaller from the camera, so that standing feet are on the scene's floor: through one
+    lens a tall person far away looks like a small one nearby, and the floor tells which it was."""
+    state, to_camera = fitted.pose, fitted.to_camera
+    assert to_camera is not None
+    eye = from_camera(np.zeros((len(track), 3)), to_camera)
+    soles = _soles(state, np.eye(3), body)
+    above = eye[:, None, 2] - soles[..., 2]
+    standing = contacts(soles, track.time, fitted.contacts) > 0.5
+    usable = standing & (above > 0.2 * np.abs(eye[:, None, 2])) & (eye[:, None, 2] > LOWEST_EYE)
+    if fitted.height_known or usable.sum() < FEWEST_FRAMES:
+        return state
+    scale = float(np.median((np.broadcast_to(eye[:, None, 2], above.shape) / above)[usable]))
+    if not 1 / LARGEST_SCALE < scale < LARGEST_SCALE:
+        return state
+    tall = height_of(body, state.figure.betas)
+    figure = Figure.of(body, LandmarkPoints.load(), betas_of_height(body, state.figure.betas, tall * scale))
+    return replace(state, figure=figure, root=eye + scale * (state.root - eye))
 
 
 def _height_above_sole(state: Pose, body: BodyModel) -> np.ndarray:

@@ -21,6 +21,7 @@ from int_blender_addon.core.rotations import axis_angle_to_matrix, between_vecto
 from int_blender_addon.core.skeleton import NUM_JOINTS
 
 from ..people.landmarks import LANDMARK_INDEX
+from .camera import in_camera
 from .kinematics import (
     NUM_PARAMETERS,
     Figure,
@@ -67,8 +68,9 @@ class Evidence:
     world_weight: np.ndarray  # (T, 33) 0 to 1
     metres_per_pixel: np.ndarray  # (T,) at the person
     center: np.ndarray  # (2,) principal point
-    told: np.ndarray | None = None  # (T, 24, 3, 3) local rotations that a model told, the root's in camera space
+    told: np.ndarray | None = None  # (T, 24, 3, 3) local rotations that a model told, the root's in steady space
     told_spread: np.ndarray | None = None  # (T, 24) radians: how sure it is
+    to_camera: np.ndarray | None = None  # (T, 4, 4) from the steady space, where the pose is, if the camera moved
 
     def select(self, frames: np.ndarray | slice) -> Evidence:
         """The evidence of some frames."""
@@ -82,15 +84,20 @@ class Evidence:
             self.center,
             None if self.told is None else self.told[frames],
             None if self.told_spread is None else self.told_spread[frames],
+            None if self.to_camera is None else self.to_camera[frames],
         )
+
+    def seen(self, points: np.ndarray) -> np.ndarray:
+        """Points (T, ..., 3) of the steady space in the camera's."""
+        return in_camera(points, self.to_camera)
 
 
 @dataclass
 class Pose:
     """What the fit estimates, for T frames."""
 
-    rotations: np.ndarray  # (T, 24, 3, 3) local, the root's in camera space
-    root: np.ndarray  # (T, 3) pelvis in camera space
+    rotations: np.ndarray  # (T, 24, 3, 3) local, the root's in steady space: the camera's, if that stood still
+    root: np.ndarray  # (T, 3) pelvis in steady space
     figure: Figure
     focal: float
 
@@ -99,7 +106,7 @@ class Pose:
         return replace(self, rotations=self.rotations[frames], root=self.root[frames])
 
     def posed(self) -> Posed:
-        """Joints and landmarks in camera space."""
+        """Joints and landmarks in steady space."""
         return pose(self.figure, self.rotations, self.root)
 
 
@@ -134,6 +141,10 @@ class Fit:
         self._per_pixel = (evidence.metres_per_pixel / settings.picture)[:, None, None]
         self.span = _spans(evidence.time) * REFERENCE_RATE
         self.stencil, self.stencil_weight = _second_differences(evidence.time)
+        self._turns = None if evidence.to_camera is None else evidence.to_camera[:, :3, :3]
+        # where the camera looks, in the steady space
+        ahead = np.tile([0.0, 0.0, 1.0], (len(evidence.time), 1))
+        self._view = ahead if self._turns is None else self._turns[:, 2]
 
     def solve(self, start: Pose, iterations: int, free_shape: bool = False, focal_prior: float | None = None) -> Pose:
         """Improve `start` by at most `iterations` accepted or refused steps.
@@ -167,7 +178,8 @@ class Fit:
 
     def _residuals(self, state: Pose, posed: Posed) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         evidence = self.evidence
-        projected = posed.points[..., :2] / posed.points[..., 2:] * state.focal + evidence.center
+        points = evidence.seen(posed.points)
+        projected = points[..., :2] / points[..., 2:] * state.focal + evidence.center
         picture = (projected - evidence.pixels) * self._per_pixel
         whiten = self._whiten_world(state)
         hips = posed.points[:, HIPS].mean(axis=1, keepdims=True)
@@ -175,14 +187,15 @@ class Fit:
         return picture, world, whiten
 
     def _whiten_world(self, state: Pose) -> np.ndarray:
-        """(T, 1, 3, 3) from camera axes to spreads along and across the line of sight.
+        """(T, 1, 3, 3) from steady axes to spreads along and across the line of sight.
 
         The landmarker sees a crop, so its axes are those of a camera that looks straight at the person.
         """
-        ray = state.root.copy()
-        turn = between_vectors(np.array([0.0, 0.0, 1.0]), ray)
+        turn = between_vectors(np.array([0.0, 0.0, 1.0]), self.evidence.seen(state.root))
         across, depth = self.settings.world_across, self.settings.world_depth
         whiten = np.diag([1 / across, 1 / across, 1 / depth]) @ np.swapaxes(turn, -1, -2)
+        if self._turns is not None:
+            whiten = whiten @ self._turns
         self._seen_world = self.evidence.world / [across, across, depth]
         return whiten[:, None]
 
@@ -199,7 +212,7 @@ class Fit:
         joints = _difference(c, posed.joints) / settings.joint_acceleration
         relative = matrix_to_axis_angle(np.swapaxes(state.rotations[:-1], -1, -2) @ state.rotations[1:])
         turns = (c[:, 2, None, None] * relative[1:] - c[:, 0, None, None] * relative[:-1]) / settings.turn_acceleration
-        depth = _difference(c, state.root[:, 2]) / settings.depth_acceleration
+        depth = np.sum(_difference(c, state.root) * self._view[1:-1], axis=-1) / settings.depth_acceleration
         return joints, turns, depth
 
     def _told_residual(self, state: Pose) -> np.ndarray:
@@ -212,7 +225,7 @@ class Fit:
 
     def _cost(self, state: Pose) -> float:
         posed = state.posed()
-        if np.any(posed.points[..., 2] < 0.05):
+        if np.any(self.evidence.seen(posed.points)[..., 2] < 0.05):
             return np.inf
         evidence, limit = self.evidence, self.settings.outlier**2
         picture, world, _ = self._residuals(state, posed)
@@ -250,12 +263,14 @@ class Fit:
         points = point_jacobian(state.figure, posed)
         shape = self._shape_columns(state, posed)
         all_columns = points if shape is None else np.concatenate([points, shape], axis=-1)
-        depth = posed.points[..., 2, None]
+        seen = self.evidence.seen(posed.points)
+        seen_columns = all_columns if self._turns is None else self._turns[:, None] @ all_columns
+        depth = seen[..., 2, None]
         by_depth = state.focal * self._per_pixel / depth
-        sides = all_columns[..., :2, :] - (posed.points[..., :2] / depth)[..., None] * all_columns[..., 2:, :]
+        sides = seen_columns[..., :2, :] - (seen[..., :2] / depth)[..., None] * seen_columns[..., 2:, :]
         picture_columns = sides * by_depth[..., None]
         if shape is not None and self._focal_prior is not None:
-            picture_columns[..., -1] = (posed.points[..., :2] / depth) * state.focal * self._per_pixel
+            picture_columns[..., -1] = (seen[..., :2] / depth) * state.focal * self._per_pixel
         hips = all_columns[:, HIPS].mean(axis=1, keepdims=True)
         world_columns = whiten @ (all_columns - hips)
 
@@ -349,13 +364,15 @@ class Fit:
         system.gradient[:, :ROTATIONS] += _spread(c, repeat * turns.reshape(frames - 2, -1) * spread, frames)
 
         spread = self.settings.depth_acceleration
-        weight = self.stencil_weight[:, None] / spread**2
-        own, once, twice = _stencil_products(c, weight, frames)
-        last = NUM_PARAMETERS - 1
-        system.diagonal[:, last, last] += own[:, 0]
-        system.next[:, last, last] += once[:, 0]
-        system.second[:, last, last] += twice[:, 0]
-        system.gradient[:, last] += _spread(c, weight * depth[:, None] * spread, frames)[:, 0]
+        view = self._view[1:-1]
+        weight = self.stencil_weight[:, None] * (view[:, :, None] * view[:, None, :]).reshape(-1, 9) / spread**2
+        own, once, twice = (part.reshape(frames, 3, 3) for part in _stencil_products(c, weight, frames))
+        place = slice(ROTATIONS, NUM_PARAMETERS)
+        system.diagonal[:, place, place] += own
+        system.next[:, place, place] += once
+        system.second[:, place, place] += twice
+        pull = (self.stencil_weight * depth / spread)[:, None] * view
+        system.gradient[:, place] += _spread(c, pull, frames)
 
     def _add_shape_prior(self, system: _Normal, state: Pose) -> None:
         if not self._shape_size:

@@ -25,9 +25,11 @@ from int_blender_addon.core.smoothing import gaussian_smooth
 from ..people.landmarks import LandmarkTrack
 from . import ik, swaps
 from .bias import LandmarkBias
-from .camera import camera_matrix, default_focal, locate
+from .camera import camera_matrix, default_focal, from_camera, in_camera, locate, root_from_camera
 from .fit import HIPS, Evidence, Fit, FitSettings, Pose
+from .height import betas_of_height, height_of
 from .kinematics import Figure, LandmarkPoints, pose
+from .moving_camera import STILL, CameraPath
 from .prior import PosePrior
 
 INITIAL_SMOOTHING = 0.05  # seconds, before the analytic IK
@@ -51,6 +53,29 @@ class Quality:
 
 
 QUALITIES = {"fast": Quality(0.1, 6, 2), "best": Quality(0.066, 10, 6)}
+
+
+# how the camera moved, given the focal length in pixels where it is settled; None if it stood still
+CameraSays = Callable[[float | None], CameraPath | None]
+
+
+@dataclass
+class Fitted:
+    """What the fit settled, for T frames.
+
+    Attributes:
+        pose: In steady space: the camera's, if that stood still.
+        contacts: (T, 4) how likely heels and toes stand, as a reader says; None without one.
+        to_camera: (T, 4, 4) from steady space, if the camera moved or Blender told it.
+        camera_kind: See `CameraPath`.
+        height_known: Whether the body's height was given.
+    """
+
+    pose: Pose
+    contacts: np.ndarray | None = None
+    to_camera: np.ndarray | None = None
+    camera_kind: str = STILL
+    height_known: bool = False
 
 
 class Reader(Protocol):
@@ -79,6 +104,7 @@ class WindowedFit:
         settings: Spreads of the terms.
         bias: What the landmarker's 3D usually gets wrong; nothing is taken off if None.
         reader: A model that tells rotations from landmarks; without one the fit has only its prior.
+        height: Of the person, in metres, if known; it sets the scale.
     """
 
     def __init__(
@@ -90,14 +116,17 @@ class WindowedFit:
         settings: FitSettings | None = None,
         bias: LandmarkBias | None = None,
         reader: Reader | None = None,
+        height: float | None = None,
     ) -> None:
         self.bias = bias
+        self.height = height
         self.reader = reader
         self.image_size = image_size
         self.quality = quality
         self.focal = focal
         self.settings = settings or FitSettings()
         self.prior = PosePrior.load()
+        self.body = body
         self.figure = Figure.of(body, LandmarkPoints.load(), np.zeros(10))
         self._mean_figure = self.figure
         self.done = 0  # frames of the track that are settled
@@ -106,22 +135,32 @@ class WindowedFit:
         self._rotations = np.zeros((0, 24, 3, 3))
         self._root = np.zeros((0, 3))
         self._contacts = np.zeros((0, 4))
+        self._camera: CameraPath | None = None
+        self._scale = 1.0  # of what the landmarker says in metres, where the height is known
 
-    def contacts(self) -> np.ndarray | None:
-        """(done, 4) what the reader says of heels and toes; None without a reader."""
-        return None if self.reader is None else self._contacts[: self.done]
+    def fitted(self, track: LandmarkTrack) -> Fitted:
+        """What is settled; `track` is the one that was given last."""
+        pose = Pose(self._rotations[: self.done], self._root[: self.done], self.figure, self._lens)
+        told = None if self.reader is None else self._contacts[: self.done]
+        if self._camera is None:
+            return Fitted(pose, told, height_known=self.height is not None)
+        to_camera = self._camera.at(track.frame_index[: self.done])
+        return Fitted(pose, told, to_camera, self._camera.kind, self.height is not None)
 
-    def state(self) -> Pose:
-        """The settled frames."""
-        return Pose(self._rotations[: self.done], self._root[: self.done], self.figure, self._lens)
-
-    def extend(self, track: LandmarkTrack, final: bool, on_window: Callable[[int], None] | None = None) -> int:
+    def extend(
+        self,
+        track: LandmarkTrack,
+        final: bool,
+        on_window: Callable[[int], None] | None = None,
+        camera: CameraSays | None = None,
+    ) -> int:
         """Settle as many windows as the track so far allows; all of it if `final`.
 
         Args:
             track: The whole track so far; frames settled before are not read again.
             final: No more frames will come.
             on_window: Called with the number of settled frames after each window; may raise to stop.
+            camera: Tells how the camera moved.
 
         Returns:
             How many frames are settled.
@@ -129,10 +168,22 @@ class WindowedFit:
         if not final and (len(track) == 0 or track.time[-1] - track.time[0] < SHAPE_SECONDS):
             return self.done
         with threadpool_limits(1, "blas"):  # many small products: threads cost more than they bring
-            self._extend(track, final, on_window)
+            self._extend(track, final, on_window, camera or (lambda lens: None))
         return self.done
 
-    def _extend(self, track: LandmarkTrack, final: bool, on_window: Callable[[int], None] | None) -> None:
+    def _look_at_camera(self, camera: CameraSays, known: float | None) -> None:
+        self._camera = camera(known)
+        if known is None and self._camera is not None and self._camera.focal is not None:
+            self.focal = self._lens = self._camera.focal  # a pan shows the lens better than a person does
+
+    def _extend(
+        self,
+        track: LandmarkTrack,
+        final: bool,
+        on_window: Callable[[int], None] | None,
+        camera: CameraSays,
+    ) -> None:
+        self._look_at_camera(camera, self._lens if self._shape_known else self.focal)
         held = min(2, self.done)
         fresh = track.select(slice(self.done - held, None))
         swapped = swaps.find_swaps(fresh)
@@ -140,16 +191,28 @@ class WindowedFit:
         if self.bias is not None:
             repaired.world = self.bias.corrected(repaired.world)
         evidence = gather_evidence(repaired, swapped, self.image_size)
+        if self._camera is not None:
+            evidence.to_camera = self._camera.at(fresh.frame_index)
         start = initial_pose(evidence, self.figure, self._lens, self.image_size)
         told_contacts = np.zeros((len(fresh), 4))
         if self.reader is not None:
             said = self.reader.read(repaired, evidence.center, self._lens, self._mean_figure)
-            evidence.told, evidence.told_spread = said.rotations, np.maximum(said.spread, LEAST_SPREAD)
-            start.rotations = said.rotations.copy()
+            evidence.told = root_from_camera(said.rotations, evidence.to_camera)
+            evidence.told_spread = np.maximum(said.spread, LEAST_SPREAD)
+            start.rotations = evidence.told.copy()
             told_contacts = said.contacts
         if not self._shape_known:
             start = _fit_shape(evidence, start, self.prior, self.settings, None if self.focal else self._lens)
             self.figure, self._lens, self._shape_known = start.figure, start.focal, True
+            if self.height is not None:
+                self._scale = self.height / height_of(self.body, start.figure.betas)
+                start = _of_height(start, self.body, self.height, evidence.to_camera)
+                self.figure = start.figure
+            if self._camera is not None and self.focal is None:
+                self._camera = camera(self._lens)
+                start = _through(self._camera, evidence, start, fresh.frame_index)
+        evidence.world *= self._scale
+        evidence.metres_per_pixel *= self._scale
         start.rotations[:held] = self._rotations[self.done - held : self.done]
         start.root[:held] = self._root[self.done - held : self.done]
         count, first = len(fresh), held
@@ -221,7 +284,8 @@ def initial_pose(evidence: Evidence, figure: Figure, focal: float, image_size: t
     calm = calm @ np.swapaxes(between_vectors(np.array([0.0, 0.0, 1.0]), rays), -1, -2)
     rotations = ik.solve(calm, figure)
     placed = pose(figure, rotations, np.zeros((len(calm), 3)))
-    root = locate(placed.points, evidence.pixels, evidence.picture_weight, K)
+    root = from_camera(locate(placed.points, evidence.pixels, evidence.picture_weight, K), evidence.to_camera)
+    rotations = root_from_camera(rotations, evidence.to_camera)
     return Pose(rotations, gaussian_smooth(root, evidence.time, INITIAL_SMOOTHING), figure, focal)
 
 
@@ -236,8 +300,30 @@ def _fit_shape(
     fit = Fit(evidence.select(chosen), prior, settings)
     fitted = fit.solve(start.select(chosen), SHAPE_ITERATIONS, free_shape=True, focal_prior=focal_prior)
     scale = fitted.focal / start.focal
-    root = start.root * [1.0, 1.0, scale]
+    root = from_camera(evidence.seen(start.root) * [1.0, 1.0, scale], evidence.to_camera)
     return replace(start, figure=fitted.figure, focal=fitted.focal, root=root)
+
+
+def _of_height(start: Pose, body: BodyModel, metres: float, to_camera: np.ndarray | None) -> Pose:
+    """The pose of a body of a height, as much nearer or farther as it is smaller or taller."""
+    before = height_of(body, start.figure.betas)
+    figure = Figure.of(body, LandmarkPoints.load(), betas_of_height(body, start.figure.betas, metres))
+    root = in_camera(start.root, to_camera) * (metres / before)
+    return replace(start, figure=figure, root=from_camera(root, to_camera))
+
+
+def _through(camera: CameraPath | None, evidence: Evidence, start: Pose, frames: np.ndarray) -> Pose:
+    """The same pose before the camera whose turns were told anew, through another lens; the evidence is changed."""
+    assert evidence.to_camera is not None
+    rotations, root = start.rotations.copy(), evidence.seen(start.root)
+    change = evidence.to_camera[:, :3, :3].copy()
+    evidence.to_camera = None if camera is None else camera.at(frames)
+    change = root_from_camera(change[:, None], evidence.to_camera)[:, 0]
+    rotations[:, 0] = change @ rotations[:, 0]
+    if evidence.told is not None:
+        evidence.told = evidence.told.copy()
+        evidence.told[:, 0] = change @ evidence.told[:, 0]
+    return replace(start, rotations=rotations, root=from_camera(root, evidence.to_camera))
 
 
 def _carry_over(start: Pose, fitted: Pose, chosen: np.ndarray, time: np.ndarray, held: int) -> Pose:

@@ -1,7 +1,6 @@
 """From the camera to the world: which way is up.
 
-The camera is taken to stand still. Up is what upright stretches of the take show, held to a level camera where
-they are few.
+Up is what upright stretches of the take show, held to a camera that is level on average where they are few.
 """
 
 from __future__ import annotations
@@ -19,8 +18,17 @@ UPRIGHT = np.cos(np.radians(25.0))
 SOLE_POINTS = ("left_heel", "left_foot_index", "right_heel", "right_foot_index")
 
 
-def up_direction(joints: np.ndarray, span: np.ndarray) -> np.ndarray:
-    """The world's up (3,) in camera space, from joints (T, 24, 3) and the seconds (T,) that frames stand for."""
+def up_direction(joints: np.ndarray, span: np.ndarray, to_camera: np.ndarray | None = None) -> np.ndarray:
+    """The world's up (3,) in steady space, from joints (T, 24, 3) and the seconds (T,) that frames stand for.
+
+    Args:
+        joints: In steady space: the camera's, if that stood still.
+        span: Seconds.
+        to_camera: (T, 4, 4) from steady space, if the camera moved.
+    """
+    camera_up = CAMERA_UP
+    if to_camera is not None:
+        camera_up = normalize((CAMERA_UP @ to_camera[:, :3, :3]).mean(axis=0))
 
     def direction(low: str, high: str) -> np.ndarray:
         return normalize(joints[:, JOINT_INDEX[high]] - joints[:, JOINT_INDEX[low]])
@@ -30,10 +38,10 @@ def up_direction(joints: np.ndarray, span: np.ndarray) -> np.ndarray:
     for side in ("left", "right"):
         parts += [direction(f"{side}_knee", f"{side}_hip"), direction(f"{side}_ankle", f"{side}_knee")]
     straight = np.min([np.sum(part * trunk, axis=-1) for part in parts[1:]], axis=0) > UPRIGHT
-    upright = straight & (trunk @ CAMERA_UP > np.cos(np.radians(60.0)))
+    upright = straight & (trunk @ camera_up > np.cos(np.radians(60.0)))
     axis = normalize(joints[:, JOINT_INDEX["neck"]] - _mean_ankle(joints))
     pull = (axis[upright] * span[upright, None]).sum(axis=0)
-    return normalize(pull + LEVEL_CAMERA_SECONDS * CAMERA_UP)
+    return normalize(pull + LEVEL_CAMERA_SECONDS * camera_up)
 
 
 def _mean_ankle(joints: np.ndarray) -> np.ndarray:

@@ -8,7 +8,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from inference_server.video import Frame, VideoInfo, open_video, read_frames
+from inference_server.video.background import Background
 from int_blender_addon.core.errors import CancelledError
 
 from .ahead import ahead
@@ -62,6 +65,7 @@ class Observations:
         self._on_progress = on_progress
         self._cancelled = cancelled
         self._tracker = Tracker(quality, self.info.fps, device_threads)
+        self.background = Background()
         self.frames: list[int] = []
         self.times: list[float] = []
         self.wait_seconds = 0.0  # spent waiting for decoded frames
@@ -83,6 +87,7 @@ class Observations:
                 if self._cancelled is not None and self._cancelled():
                     raise CancelledError("The capture was cancelled.")
                 self._tracker.step(frame.index, frame.time, frame.image)
+                self.background.step(frame.index, frame.image, self._boxes())
                 self.frames.append(frame.index)
                 self.times.append(frame.time)
                 done = len(self.frames)
@@ -95,6 +100,11 @@ class Observations:
     def tracks(self) -> list[LandmarkTrack]:
         """The persons seen so far, not smoothed, numbered from 1 in the order of their appearance."""
         return landmark_tracks(self._tracker.tracklets, self.frames, self.times)
+
+    def _boxes(self) -> list[np.ndarray]:
+        """Left, top, right, bottom of where people are now."""
+        regions = [tracklet.region for tracklet in self._tracker.active if tracklet.region is not None]
+        return [np.concatenate([r.centre - r.side / 2, r.centre + r.side / 2]) for r in regions]
 
     def _decoded(self) -> Iterator[Frame]:
         """The frames; skipping to the start of a trim can be cancelled too, since `read_frames` asks here."""

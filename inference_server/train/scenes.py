@@ -15,7 +15,7 @@ from int_blender_addon.core.rotations import (
 )
 from int_blender_addon.core.skeleton import JOINT_INDEX
 
-from ..motion.kinematics import Figure, LandmarkPoints, pose
+from ..motion.kinematics import Figure, LandmarkPoints, Posed, pose
 from ..motion.world import sole_points
 from .mocap.catalog import Clip
 
@@ -57,10 +57,10 @@ def make_scene(
 ) -> Scene:
     """A scene of a clip from second `start`; shape, lens and camera by chance."""
     time = np.arange(round(seconds * fps)) / fps
-    rotations, root = _sampled(clip, start + time)
+    rotations, root = sampled(clip, start + time)
     betas = rng.normal(size=10) * 0.8
     figure = Figure.of(body, points, betas)
-    contacts = _contacts(pose(figure, rotations, root), time)
+    contacts = contacts_of(pose(figure, rotations, root), time)
 
     image_size = ((1080, 1920), (1920, 1080), (1280, 720), (720, 720))[rng.integers(4)]
     focal = max(image_size) / 2 / np.tan(np.radians(rng.uniform(*FIELD_OF_VIEW)) / 2)
@@ -80,7 +80,8 @@ def make_scene(
     return Scene(rotations, path, betas, posed.points, posed.joints, contacts, time, focal, image_size)
 
 
-def _sampled(clip: Clip, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def sampled(clip: Clip, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Local rotations (T, 24, 3, 3) and pelvis (T, 3) of a clip at some seconds (T,)."""
     known = np.arange(len(clip.root)) / clip.fps
     time = np.clip(time, 0.0, known[-1])
     near = slice(max(int(time[0] * clip.fps) - 1, 0), int(time[-1] * clip.fps) + 3)
@@ -125,7 +126,7 @@ def _shake(time: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return axis_angle_to_matrix(angles)
 
 
-def _contacts(posed, time: np.ndarray) -> np.ndarray:
+def contacts_of(posed: Posed, time: np.ndarray) -> np.ndarray:
     """(T, 4) where heels and toes are low and slow; the floor is at y = 0 in recordings."""
     soles = sole_points(posed.points)
     step = np.gradient(time)[:, None, None] if len(time) > 1 else 1.0

@@ -209,6 +209,13 @@ class LimitError(MocapError):
     default_hint = "Capture the clip alone, or raise the limit."
 
 
+class CameraFileError(MocapError):
+    """The camera's path could not be read, or is none."""
+
+    code, exit_code = "camera_file", 28
+    default_hint = "Choose the camera again."
+
+
 class LedgerError(MocapError):
     """The ledger of a farm's folder can't be used."""
 

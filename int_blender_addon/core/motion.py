@@ -43,6 +43,7 @@ class Motion:
     model: str = "landmarks"
     body: str = "free"
     gender: str = "neutral"
+    camera: str = "still"  # or `turning`, `travelling` (its path is not known), `scene` (the world is Blender's scene)
     extra: dict[str, np.ndarray] = field(default_factory=dict)  # kept when the file has more than we know
 
     def __len__(self) -> int:
@@ -90,6 +91,7 @@ def save_motion(path: str | Path, motion: Motion) -> None:
         person_id=np.array(int(motion.person_id)),
         model=np.array(motion.model),
         body=np.array(motion.body),
+        camera=np.array(motion.camera),
         version=np.array(FILE_VERSION),
     )
     save_npz(path, arrays)
@@ -146,6 +148,7 @@ def load_motion(path: str | Path) -> Motion:
         model=str(get("model", np.array("file"))),
         body=str(get("body", np.array("free"))),
         gender=str(get("gender", np.array("neutral"))),
+        camera=str(get("camera", np.array("still"))),
         extra={name: value for name, value in arrays.items() if name not in _KNOWN},
     )
 

@@ -29,7 +29,7 @@ def make_fit(frames: int = 8) -> tuple[Fit, Pose]:
 def fit_track(track: LandmarkTrack, quality: str) -> Pose:
     fit = WindowedFit(IMAGE_SIZE, BODY, QUALITIES[quality], FOCAL)
     assert fit.extend(track, final=True) == len(track)
-    return fit.state()
+    return fit.fitted(track).pose
 
 
 def test_the_gradient_is_the_slope_of_the_cost() -> None:
@@ -89,7 +89,7 @@ def test_a_track_fitted_while_it_grows_is_the_same(monkeypatch: pytest.MonkeyPat
     settled = [fit.extend(track.select(slice(count)), final=count == 180) for count in (30, 70, 120, 180)]
     assert settled[0] == 0 and settled[1] == 40 and settled[-1] == 180
     whole = fit_track(track, "fast").posed().joints
-    assert np.linalg.norm(whole - fit.state().posed().joints, axis=-1).mean() < 0.015
+    assert np.linalg.norm(whole - fit.fitted(track).pose.posed().joints, axis=-1).mean() < 0.015
 
 
 def test_the_take_is_consistent_and_on_the_floor() -> None:

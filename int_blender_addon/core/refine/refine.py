@@ -32,6 +32,8 @@ GRAVITY = 9.81
 LONGEST_FLIGHT, SHORTEST_FLIGHT = 1.2, 0.12  # seconds
 FLIGHT_HEIGHT = 0.03  # metres that both soles are off the floor
 FEWEST_STANDING = 5
+SAME_PLACE = 0.01  # metres
+SCENE = "scene"  # of `Motion.camera`
 STEP = 0.25  # metres from the others at which a footprint is on something else than the floor
 SLOPE_RIDGE = 0.05  # m^2
 STEEPEST = np.radians(30.0)
@@ -97,7 +99,7 @@ def refine(raw: Motion, rest: Rest, settings: RefineSettings) -> Motion:
     moving = Skeleton(quaternion_to_matrix(quaternions), pelvis, rest_offsets(rest.joints))
     standing = with_hysteresis(raw.contacts, time)
     world = np.eye(4)
-    if settings.level:
+    if settings.level and raw.camera != SCENE:  # there the floor is known
         world = level(moving, sole, standing)
         moving = _moved(moving, world)
     if settings.ballistic:
@@ -148,20 +150,20 @@ def smooth_path(pelvis: np.ndarray, time: np.ndarray, view: np.ndarray | None, s
 
 
 def _view(raw: Motion) -> np.ndarray | None:
-    """The camera's view along the floor, in the world."""
-    camera = np.asarray(raw.world_to_camera, float)
-    camera = camera[0] if camera.ndim == 3 else camera
-    ahead = camera[:3, :3].T @ np.array([0.0, 0.0, 1.0]) * [1.0, 1.0, 0.0]
+    """The camera's view along the floor, in the world; None where it has none, or turns far."""
+    cameras = np.asarray(raw.world_to_camera, float).reshape(-1, 4, 4)
+    ahead = cameras[:, 2, :3].mean(axis=0) * [1.0, 1.0, 0.0]
     length = float(np.linalg.norm(ahead))
     return ahead / length if length > 0.3 and np.any(raw.image_size) else None
 
 
 def _eye(raw: Motion, world: np.ndarray) -> np.ndarray | None:
-    """Where the camera stands after the world was moved; None if there is none, or it moves."""
-    camera = np.asarray(raw.world_to_camera, float)
-    if camera.ndim == 3 or not np.any(raw.image_size):
+    """Where the camera stands after the world was moved; None if there is none, or it travels."""
+    cameras = np.asarray(raw.world_to_camera, float).reshape(-1, 4, 4)
+    eyes = np.linalg.inv(cameras)[:, :3, 3]
+    if not np.any(raw.image_size) or np.ptp(eyes, axis=0).max() > SAME_PLACE:
         return None
-    return np.linalg.inv(camera @ np.linalg.inv(world))[:3, 3]
+    return world[:3, :3] @ eyes[0] + world[:3, 3]
 
 
 def level(moving: Skeleton, sole: np.ndarray, standing: np.ndarray) -> np.ndarray:
@@ -237,6 +239,8 @@ def falling(moving: Skeleton, sole: np.ndarray, standing: np.ndarray, time: np.n
 def _motion(raw: Motion, moving: Skeleton, rest: np.ndarray, standing: np.ndarray, world: np.ndarray) -> Motion:
     result = raw.select(slice(None))
     back = (raw.trans[0] + rest - moving.pelvis[0]) * [1.0, 1.0, 0.0]  # the take begins where it began
+    if raw.camera == SCENE:
+        back = np.zeros(3)  # but this world is known
     moving = replace(moving, pelvis=moving.pelvis + back)
     world = world.copy()
     world[:3, 3] += back
