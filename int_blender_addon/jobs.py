@@ -14,7 +14,7 @@ from pathlib import Path
 
 import bpy
 
-from . import cleanup, keyframes, placing, rig
+from . import cleanup, keyframes, placing, rig, scene_camera, text
 from .client import Client, find_python
 from .core.body import RestBody, load_free_body
 from .core.errors import MocapError, from_message
@@ -25,6 +25,7 @@ from .preferences import ROOT_PACKAGE, inference_python
 TICK_SECONDS = 0.05
 TICK_BUDGET = 0.015  # seconds of a tick spent on messages
 PROVISIONAL = "int_mocap_provisional"
+SCENE_CAMERA = "scene"  # as the `camera` of a message: to be looked at first
 
 
 @dataclass
@@ -61,6 +62,7 @@ class State:
     current: Job | None = None
     last_error: MocapError | None = None
     last_result: str = ""
+    last_note: str = ""  # what a person should know of it
     last_log: list[str] = field(default_factory=list)
     count: int = 0
     client: Client | None = None  # kept warm between captures
@@ -84,7 +86,7 @@ def start(context: bpy.types.Context, message: dict[str, object], place: placing
     if state.current is not None:
         state.waiting.append((message, place))
         return
-    state.last_error, state.last_result = None, ""
+    state.last_error, state.last_result, state.last_note = None, "", ""
     folder = takes_folder()
     try:
         if state.client is None or not state.client.alive:
@@ -92,7 +94,8 @@ def start(context: bpy.types.Context, message: dict[str, object], place: placing
         state.count += 1
         video = Path(str(message["video"]))
         state.current = Job(video, state.client, state.count, video.stem, place)
-        state.client.send("capture", id=state.count, out=str(_take_path(folder, video.stem)), **message)
+        message = message | {"id": state.count, "out": str(_take_path(folder, video.stem))}
+        state.current.building = _ask(state.current, message, context.scene)
     except MocapError as error:
         state.current, state.last_error = None, error
         _drop_client()
@@ -235,6 +238,16 @@ def _handle(job: Job, message: dict) -> bool:
     return False
 
 
+def _ask(job: Job, message: dict[str, object], scene: bpy.types.Scene) -> Iterator[str]:
+    """Tell inference what to do; where it takes the scene's camera, after looking at that frame by frame."""
+    if message.get("camera") == SCENE_CAMERA:
+        path = Path(bpy.app.tempdir) / f"int_mocap_camera_{job.number}.npz"
+        yield from scene_camera.write(scene, path)
+        message = message | {"camera": str(path)}
+    job.client.send("capture", **message)
+    yield "asked"
+
+
 def _show_stretch(job: Job, motion: Motion) -> None:
     """Key what is there so far, on a rig that the result will replace."""
     if motion.body != "free":
@@ -260,6 +273,9 @@ def _joined(stretches: list[Motion]) -> Motion:
     whole = stretches[0].select(slice(None))
     for name in ("poses", "trans", "joints", "frame_index", "time", "confidence", "bridged", "contacts"):
         setattr(whole, name, np.concatenate([getattr(part, name) for part in stretches]))
+    whole.world_to_camera = np.concatenate(
+        [np.broadcast_to(part.world_to_camera, (len(part), 4, 4)) for part in stretches]
+    )
     return whole
 
 
@@ -300,6 +316,7 @@ def _build(job: Job, take: str, body_file: str) -> Iterator[str]:
         item.select_set(item == armature)
     context.view_layer.objects.active = armature
     state.last_result = f"{len(motion)} frames, {time.monotonic() - job.began:.1f} s"
+    state.last_note = text.TRAVELLING if motion.camera == "travelling" else ""
     yield "done"
 
 

@@ -55,6 +55,11 @@ def draw_error(context: bpy.types.Context, layout: bpy.types.UILayout, error: Mo
         layout.operator(operator, icon=icon)
 
 
+def _width(context: bpy.types.Context) -> int:
+    """Characters of a line of the panel, about."""
+    return max(20, int(context.region.width / (CHARACTER_PIXELS * context.preferences.system.ui_scale)) - 6)
+
+
 def draw_setup(context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
     """The button that makes the inference environment, or how far that is."""
     if setup.state.running is not None:
@@ -98,6 +103,8 @@ class INT_MOCAP_PT_capture(bpy.types.Panel):
             self._error(context, layout)
         elif jobs.state.last_result and jobs.state.current is None:
             layout.label(text=jobs.state.last_result, icon="CHECKMARK")
+            for number, line in enumerate(textwrap.wrap(_(jobs.state.last_note), _width(context))):
+                layout.label(text=line, icon="BLANK1" if number else "INFO")
 
     def _progress(self, layout: bpy.types.UILayout, job: jobs.Job) -> None:
         column = layout.column(align=True)
@@ -120,8 +127,7 @@ class INT_MOCAP_PT_capture(bpy.types.Panel):
         error = jobs.state.last_error
         assert error is not None
         box = layout.box()
-        width = max(20, int(context.region.width / (CHARACTER_PIXELS * context.preferences.system.ui_scale)) - 6)
-        draw_error(context, box, error, width)
+        draw_error(context, box, error, _width(context))
         row = box.row(align=True)
         row.operator(INT_MOCAP_OT_show_log.bl_idname, icon="COPYDOWN")
         row.operator(INT_MOCAP_OT_dismiss.bl_idname, icon="X", text="")
@@ -157,7 +163,10 @@ class INT_MOCAP_PT_options(bpy.types.Panel):
             layout.prop(settings, "keyframe")
         layout.prop(settings, "body")
         layout.prop(settings, "device")
-        layout.prop(settings, "lens")
+        layout.prop(settings, "camera")
+        if settings.camera == "video":
+            layout.prop(settings, "lens")
+        layout.prop(settings, "height")
 
     def _trim(self, layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
         """The trim, with pictures of where it begins and ends; the first frame without one."""

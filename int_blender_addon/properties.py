@@ -108,6 +108,26 @@ class INT_MOCAP_PG_capture(bpy.types.PropertyGroup):
         min=0,
         max=400,
     )
+    height: bpy.props.FloatProperty(
+        name="Height",
+        description="Of the person in centimetres, if you know it; 0 to find it. It sets the scale of everything",
+        default=0,
+        min=0,
+        max=260,
+    )
+    camera: bpy.props.EnumProperty(
+        name="Camera",
+        description="Where the camera stood and how it moved",
+        items=(
+            ("video", "Found in the video", "Pans, tilts and shaking are found from the background"),
+            (
+                "scene",
+                "The scene's camera",
+                "As it stands in the scene, or as Blender's motion tracking solved it; the take lands in its world",
+            ),
+        ),
+        default="video",
+    )
     where: bpy.props.EnumProperty(
         name="Take goes to",
         description="What becomes of the take",
@@ -137,6 +157,8 @@ class INT_MOCAP_PG_capture(bpy.types.PropertyGroup):
             "body": self.body or "free",
             "device": self.device,
             "lens": self.lens or None,
+            "height": self.height or None,
+            "camera": None if self.camera == "video" else self.camera,
             "keyframe": self.keyframe if self.model not in ("", "auto") else 1,
         }
 

@@ -23,3 +23,9 @@ def duration(seconds: float) -> str:
     if seconds < 60:
         return f"{max(1, round(seconds))} s"
     return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+
+
+TRAVELLING = (
+    "The camera travelled: the way over the floor is not to be trusted. Solve the clip in the Movie Clip Editor, "
+    "then capture with the scene's camera."
+)

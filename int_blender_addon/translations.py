@@ -124,6 +124,26 @@ WORDS_DE = {
     "What the networks run on": "Worauf die Netze laufen",
     "Needs the set-up for it": "Braucht die Einrichtung dafür",
     "Lens": "Objektiv",
+    "Height": "Größe",
+    "Of the person in centimetres, if you know it; 0 to find it. It sets the scale of everything": (
+        "Der Person in Zentimetern, falls bekannt; 0, um sie zu schätzen. Sie bestimmt den Maßstab von allem"
+    ),
+    "Camera": "Kamera",
+    "Where the camera stood and how it moved": "Wo die Kamera stand und wie sie sich bewegte",
+    "Found in the video": "Im Video gefunden",
+    "Pans, tilts and shaking are found from the background": (
+        "Schwenks, Neigungen und Wackeln werden am Hintergrund erkannt"
+    ),
+    "The scene's camera": "Die Kamera der Szene",
+    "As it stands in the scene, or as Blender's motion tracking solved it; the take lands in its world": (
+        "Wie sie in der Szene steht, oder wie Blenders Motion-Tracking sie gelöst hat; "
+        "die Aufnahme landet in ihrer Welt"
+    ),
+    "The camera travelled: the way over the floor is not to be trusted. Solve the clip in the Movie Clip Editor, "
+    "then capture with the scene's camera.": (
+        "Die Kamera ist gefahren: Dem Weg über den Boden ist nicht zu trauen. Den Clip im Movie-Clip-Editor lösen, "
+        "dann mit der Kamera der Szene aufnehmen."
+    ),
     "Focal length as on 35 mm film, in millimetres, if you know it; 0 to find it": (
         "Brennweite wie bei Kleinbild, in Millimetern, falls bekannt; 0, um sie zu suchen"
     ),

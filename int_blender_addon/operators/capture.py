@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from .. import jobs, placing
+from .. import jobs, placing, scene_camera
 from ..core.errors import ArgumentsError, MocapError, VideoMissingError
 
 LOG_NAME = "INT Mocap log"
@@ -25,6 +25,8 @@ class INT_MOCAP_OT_capture(bpy.types.Operator):
                 raise VideoMissingError("No video is chosen.", "Choose one in the field above the button.")
             if settings.use_trim and settings.end <= settings.start:
                 raise ArgumentsError("The trim ends before it starts.", "Set the end after the start.")
+            if settings.camera == jobs.SCENE_CAMERA:
+                scene_camera.check(context.scene)
             place = settings.place(context.object)
             if place.where != placing.RIG and not placing.is_ours(context.object):
                 raise ArgumentsError(

@@ -11,6 +11,7 @@ from mathutils import Matrix, Quaternion, Vector
 from .. import cleanup, keyframes
 from ..core.errors import MocapError, TakeFileError
 from ..core.motion import Motion
+from ..core.rotations import continuous_quaternions
 
 FROM_VISION = np.diag([1.0, -1.0, -1.0, 1.0])  # y down, looking along +z, to Blender's camera
 SENSOR_MM = 36.0
@@ -106,15 +107,38 @@ def match(context: bpy.types.Context, armature: bpy.types.Object, resolution: bo
     lens.lens = float(take.K[0, 0]) / longer * SENSOR_MM
     lens.shift_x = ((width - 1) / 2 - float(take.K[0, 2])) / longer
     lens.shift_y = (float(take.K[1, 2]) - (height - 1) / 2) / longer
-    world_to_camera = np.asarray(take.world_to_camera, float)
-    still = world_to_camera if world_to_camera.ndim == 2 else world_to_camera[0]
-    camera.matrix_world = Matrix(armature.matrix_world @ Matrix((np.linalg.inv(still) @ FROM_VISION).tolist()))
+    _stand(camera, armature, take, keyframes.scene_rate(context.scene))
     if resolution:
         render = context.scene.render
         render.resolution_x, render.resolution_y = width, height
         render.pixel_aspect_x = render.pixel_aspect_y = 1.0
     _put_video_behind(context, armature, lens, take)
     return camera
+
+
+def _stand(camera: bpy.types.Object, armature: bpy.types.Object, take: Motion, rate: float) -> None:
+    """Bring the camera to where the video's was; with keys, where that moved."""
+    before = cleanup.active_action(camera)
+    camera.animation_data_clear()
+    if before is not None and before.users == 0:
+        bpy.data.actions.remove(before)
+    views = np.asarray(take.world_to_camera, float).reshape(-1, 4, 4)
+    root = np.array(armature.matrix_world)
+    placed = [Matrix((root @ np.linalg.inv(view) @ FROM_VISION).tolist()) for view in views]
+    camera.matrix_world = placed[0]
+    if len(placed) == 1:
+        return
+    camera.rotation_mode = "QUATERNION"
+    first_frame = cleanup.raw_take(armature)[2]
+    turns = continuous_quaternions(np.array([matrix.to_quaternion() for matrix in placed]))
+    places = np.array([matrix.to_translation() for matrix in placed])
+    camera.animation_data_create()
+    curves = keyframes.channels_for(bpy.data.actions.new(camera.name), camera)
+    frames = first_frame + np.asarray(take.time, float) * rate
+    for axis in range(4):
+        keyframes.fill(curves("rotation_quaternion", axis, "Camera"), frames, turns[:, axis])
+    for axis in range(3):
+        keyframes.fill(curves("location", axis, "Camera"), frames, places[:, axis])
 
 
 def _put_video_behind(

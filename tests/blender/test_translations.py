@@ -18,7 +18,7 @@ def registered(empty_scene):
 
 def words() -> set[tuple[str, str]]:
     """(context, English) of labels, explanations, properties and their choices."""
-    found: set[tuple[str, str]] = {("*", stage) for stage in text.STAGES.values()}
+    found: set[tuple[str, str]] = {("*", word) for word in (*text.STAGES.values(), text.TRAVELLING)}
     for cls in _CLASSES:
         button = issubclass(cls, bpy.types.Operator)
         if label := getattr(cls, "bl_label", ""):

@@ -90,3 +90,25 @@ def rig_body():
     from int_blender_addon.core.body import load_free_body
 
     return load_free_body().rest(np.zeros(10))
+
+
+def test_a_camera_that_turned_turns_again(taken) -> None:
+    armature, motion = taken
+    views = np.tile(motion.world_to_camera, (20, 1, 1))
+    for k, angle in enumerate(np.linspace(0, 0.5, 20)):
+        pan = np.eye(4)
+        pan[:3, :3] = [[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]]
+        views[k] = pan @ views[k]
+    motion.world_to_camera = views
+    cleanup.attach(armature, motion, Rest.of(rig_body()), 1.0, 0.0)
+    for _ in range(2):  # again: nothing piles up
+        bpy.ops.int_mocap.match_camera()
+    scene = bpy.context.scene
+    scene.render.fps = 30
+    bpy.ops.int_mocap.match_camera()
+    assert sum(action.name.startswith("Take camera") for action in bpy.data.actions) == 1
+    for k in (0, 9, 19):
+        scene.frame_set(k + 1)
+        seen = motion.K @ (views[k] @ [0.2, 0.1, 1.1, 1.0])[:3]
+        x, y, _ = world_to_camera_view(scene, scene.camera, Vector((0.2, 0.1, 1.1)))
+        assert [x * 720 - 0.5, (1 - y) * 1280 - 0.5] == pytest.approx(seen[:2] / seen[2], abs=0.05)
