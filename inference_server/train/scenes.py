@@ -20,8 +20,9 @@ from ..motion.world import sole_points
 from .mocap.catalog import Clip
 
 CAMERA_FROM_BODY = np.diag([1.0, -1.0, -1.0])  # y up, facing +z, to y down, looking at the person
-PITCH = (-12.0, 40.0)  # degrees: from below to well above; a few look from overhead
-OVERHEAD = 0.06
+PITCH = (6.0, 8.0)  # degrees that cameras look down, mean and spread: they are held at chest to eye height
+HIGH, PITCH_HIGH = 0.25, (-15.0, 45.0)  # share of cameras that stand anywhere else
+OVERHEAD, PITCH_OVERHEAD = 0.05, (50.0, 88.0)
 FIELD_OF_VIEW = (22.0, 75.0)  # degrees along the long side
 FILLS = (0.35, 0.95)  # part of the picture's height that the person takes up
 CUT = 0.2  # share of scenes in which the picture cuts the person
@@ -92,10 +93,13 @@ def sampled(clip: Clip, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _view(rng: np.random.Generator) -> np.ndarray:
-    pitch = rng.uniform(*PITCH) if rng.random() > OVERHEAD else rng.uniform(50.0, 88.0)
+    kind = rng.random()
+    pitch = rng.normal(*PITCH)
+    if kind < HIGH + OVERHEAD:
+        pitch = rng.uniform(*(PITCH_OVERHEAD if kind < OVERHEAD else PITCH_HIGH))
     yaw, roll = rng.uniform(-180.0, 180.0), rng.normal() * 3.0
-    # a camera above sees the person's head tilted towards it
-    tilt = axis_angle_to_matrix(np.radians([-pitch, 0.0, 0.0]))
+    # a camera above sees the person's head tilted towards it: -y turns to -z
+    tilt = axis_angle_to_matrix(np.radians([pitch, 0.0, 0.0]))
     roll_turn = axis_angle_to_matrix(np.radians([0.0, 0.0, roll]))
     return roll_turn @ tilt @ CAMERA_FROM_BODY @ axis_angle_to_matrix(np.radians([0.0, yaw, 0.0]))
 
