@@ -18,9 +18,13 @@ from . import keyframes
 from .core.errors import TakeFileError
 from .core.motion import CONTACT_NAMES, Motion
 from .core.refine import RefineSettings, Rest, raw_of, refine
+from .core.refine.edits import Edits, contacts_to_raw, edited
+from .keyframes import Played
 
 TAKE_PROPERTY = "int_mocap_take"
 VIDEO_PROPERTY = "int_mocap_video"
+CYCLE_PROPERTY = "int_mocap_cycle"  # whether each repeat goes on from where the last one ended
+REFINE_NAMES = ("smooth", "kind", "spine", "arms", "legs", "lock_left", "lock_right", "level", "ballistic")
 DELAY = 0.05  # seconds after a control moved until the take is made anew
 _PER_FRAME = ("poses", "trans", "frame_index", "time", "confidence", "bridged", "contacts", "world_to_camera")
 _waiting: set[str] = set()  # names of actions whose controls moved
@@ -60,15 +64,35 @@ def active_action(item: bpy.types.Object | None) -> bpy.types.Action | None:
     return item.animation_data.action if item is not None and item.animation_data is not None else None
 
 
+def taken(item: bpy.types.Object | None) -> Played | None:
+    """The action with its raw take that an armature plays: the active one, else that of the highest strip heard."""
+    if item is None or item.type != "ARMATURE" or item.animation_data is None:
+        return None
+    data = item.animation_data
+    if data.action is not None and TAKE_PROPERTY in data.action:
+        return Played(data.action, getattr(data, "action_slot", None))
+    for track in reversed(data.nla_tracks):
+        for strip in () if track.mute else track.strips:
+            if strip.action is not None and not strip.mute and TAKE_PROPERTY in strip.action:
+                return Played(strip.action, getattr(strip, "action_slot", None))
+    return None
+
+
 def has_take(item: bpy.types.Object | None) -> bool:
-    """Whether an object is an armature whose action has its raw take."""
-    action = active_action(item)
-    return item is not None and item.type == "ARMATURE" and action is not None and TAKE_PROPERTY in action
+    """Whether an object is an armature that plays an action with its raw take."""
+    return taken(item) is not None
 
 
 def controls(armature: bpy.types.Object) -> INT_MOCAP_PG_cleanup:
     """How the armature's take is refined."""
-    return armature.animation_data.action.int_mocap_cleanup
+    return _taken(armature).action.int_mocap_cleanup
+
+
+def _taken(armature: bpy.types.Object) -> Played:
+    played = taken(armature)
+    if played is None:
+        raise TakeFileError(f"{armature.name} plays no take.", "Capture again, or assign its action.")
+    return played
 
 
 def raw_take(armature: bpy.types.Object) -> tuple[Motion, Rest, float]:
@@ -77,9 +101,15 @@ def raw_take(armature: bpy.types.Object) -> tuple[Motion, Rest, float]:
     Raises:
         TakeFileError: The rig's action holds none, or it is damaged.
     """
-    action = active_action(armature)
-    if action is None:
-        raise TakeFileError(f"{armature.name} has no action.", "Capture again, or assign its action.")
+    return raw_take_of(_taken(armature).action)
+
+
+def raw_take_of(action: bpy.types.Action) -> tuple[Motion, Rest, float]:
+    """The raw take of an action, the body at rest, and the frame at which the video begins.
+
+    Raises:
+        TakeFileError: It holds none, or it is damaged.
+    """
     try:
         arrays = _stored(action)
         count = len(arrays["poses"])
@@ -105,8 +135,30 @@ def refined_take(armature: bpy.types.Object) -> Motion:
     Raises:
         TakeFileError: The rig holds no raw take.
     """
-    raw, rest, _ = raw_take(armature)
-    return refine(raw, rest, controls(armature).refine())
+    motion, rest, _ = edited_take(armature)
+    return refine(motion, rest, controls(armature).refine())
+
+
+def edited_take(armature: bpy.types.Object) -> tuple[Motion, Rest, float]:
+    """The raw take after its edits (trim, mirror, bridged gaps, speed), the body at rest, and the video's first frame.
+
+    Raises:
+        TakeFileError: The rig plays no take.
+    """
+    raw, rest, first_frame = raw_take(armature)
+    return edited(raw, controls(armature).edits(), rest.joints[0])[0], rest, first_frame
+
+
+def active_name(armature: bpy.types.Object) -> str:
+    """The name of the take's action."""
+    return str(_taken(armature).action.name)
+
+
+def repeat(armature: bpy.types.Object) -> None:
+    """Let the take's curves repeat, if it is a cycle."""
+    played = _taken(armature)
+    if CYCLE_PROPERTY in played.action:
+        keyframes.repeat(played, bool(played.action[CYCLE_PROPERTY]))
 
 
 def apply(armature: bpy.types.Object, contacts: bool = False) -> None:
@@ -120,13 +172,17 @@ def apply(armature: bpy.types.Object, contacts: bool = False) -> None:
         TakeFileError: The rig holds no raw take, or it has no action.
     """
     raw, rest, first_frame = raw_take(armature)
-    settings = controls(armature)
+    played, settings = _taken(armature), controls(armature)
     rate = keyframes.scene_rate(bpy.context.scene)
+    edits = settings.edits()
+    motion, rows = edited(raw, edits, rest.joints[0])
     if contacts:
-        raw.contacts = keyframes.read_contacts(armature, raw.time, rate, first_frame)
-        action = armature.animation_data.action
-        _store(action, _stored(action) | {"contacts": raw.contacts.astype(np.float32)})
-    keyframes.rewrite_take(armature, refine(raw, rest, settings.refine()), rate, first_frame, settings.bounds())
+        motion.contacts = keyframes.read_contacts(played, motion.time, rate, first_frame)
+        raw.contacts = contacts_to_raw(raw, motion.contacts, rows, edits.mirror)
+        _store(played.action, _stored(played.action) | {"contacts": raw.contacts.astype(np.float32)})
+    refined = refine(motion, rest, settings.refine())
+    keyframes.rewrite_take(armature, played, refined, rate, first_frame, settings.bounds(), settings.rotation)
+    repeat(armature)
 
 
 def _store(action: bpy.types.Action, arrays: dict[str, np.ndarray]) -> None:
@@ -156,7 +212,7 @@ def _do_waiting() -> None:
     names = set(_waiting)
     _waiting.clear()
     for armature in bpy.data.objects:
-        if has_take(armature) and armature.animation_data.action.name in names:
+        if has_take(armature) and _taken(armature).action.name in names:
             try:
                 apply(armature)
             except TakeFileError as error:
@@ -212,6 +268,36 @@ class INT_MOCAP_PG_cleanup(bpy.types.PropertyGroup):
         name="Jumps by gravity", description="Between leaving and landing the body falls as bodies do",
         default=True, update=_changed,
     )  # fmt: skip
+    use_trim: bpy.props.BoolProperty(
+        name="Trim", description="Keep a part of the take; the rest can be had back", default=False, update=_changed
+    )
+    trim_start: bpy.props.FloatProperty(
+        name="Start", description="Seconds into the video", default=0, min=0, update=_changed
+    )
+    trim_end: bpy.props.FloatProperty(
+        name="End", description="Seconds into the video", default=10, min=0, update=_changed
+    )
+    mirror: bpy.props.BoolProperty(
+        name="Mirror", description="Exchange left and right; the person goes on facing where they faced",
+        default=False, update=_changed,
+    )  # fmt: skip
+    bridge: bpy.props.FloatProperty(
+        name="Bridge gaps", description="Fill gaps of up to so many seconds in which the person wasn't seen",
+        default=0, min=0, max=10, update=_changed,
+    )  # fmt: skip
+    speed: bpy.props.FloatProperty(
+        name="Speed", description="2 is twice as fast; for a speed that changes use the strip's time in the NLA editor",
+        default=1, min=0.1, max=10, update=_changed,
+    )  # fmt: skip
+    rotation: bpy.props.EnumProperty(
+        name="Rotation",
+        description="What the rotation curves say",
+        items=(
+            (keyframes.QUATERNION, "Quaternion", "No gimbal lock; what was captured"),
+            *((order, f"{order} Euler", "Three angles, unrolled") for order in keyframes.EULER_ORDERS),
+        ),
+        update=_changed,
+    )
     fewer_keys: bpy.props.BoolProperty(
         name="Fewer keys", description="Keys where the motion turns, with tangents, instead of one on each frame",
         default=False, update=_changed,
@@ -227,8 +313,17 @@ class INT_MOCAP_PG_cleanup(bpy.types.PropertyGroup):
 
     def refine(self) -> RefineSettings:
         """The settings of the refining."""
-        names = ("smooth", "kind", "spine", "arms", "legs", "lock_left", "lock_right", "level", "ballistic")
-        return RefineSettings(**{name: getattr(self, name) for name in names})
+        return RefineSettings(**{name: getattr(self, name) for name in REFINE_NAMES})
+
+    def edits(self) -> Edits:
+        """The edits of the whole take."""
+        return Edits(
+            self.trim_start if self.use_trim else None,
+            self.trim_end if self.use_trim else None,
+            self.mirror,
+            self.bridge,
+            self.speed,
+        )
 
     def bounds(self) -> tuple[float, float] | None:
         """Degrees and millimetres, where fewer keys are wanted."""

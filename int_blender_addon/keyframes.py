@@ -6,6 +6,7 @@ From 4.4 on an action has slots, layers and channelbags; `action.fcurves` is gon
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import bpy
 import numpy as np
@@ -15,17 +16,30 @@ from .core.motion import CONTACT_NAMES, Motion
 from .core.refine.simplify import simplify
 from .core.rotations import (
     continuous_quaternions,
+    euler_to_matrix,
+    matrix_to_euler,
     matrix_to_quaternion,
+    normalize,
     quaternion_to_matrix,
     resample_quaternions,
 )
 from .core.skeleton import JOINT_NAMES
 from .rig import joints_of, pose_channels, rest_axes
 
+QUATERNION = "QUATERNION"
+EULER_ORDERS = ("XYZ", "XZY", "YXZ", "YZX", "ZXY", "ZYX")
 LOCATION_PATH = 'pose.bones["pelvis"].location'
 CONSTANT, LINEAR, BEZIER = 0, 1, 2  # Blender's numbers for them
 FREE = 0
 LONGEST_BRIDGE = 0.5  # seconds; over longer gaps in the take no keys are set
+
+
+@dataclass
+class Played:
+    """An action, and the slot of it that an object uses; None before Blender 4.4."""
+
+    action: bpy.types.Action
+    slot: object = None
 
 
 def scene_rate(scene: bpy.types.Scene) -> float:
@@ -58,22 +72,41 @@ def write_take(
     """
     action = bpy.data.actions.new(name)
     armature.animation_data_create()
-    _write_keys(armature, motion, rate, first_frame, bounds, channels_for(action, armature))
+    for bone in JOINT_NAMES:
+        armature.pose.bones[bone].rotation_mode = QUATERNION
+    _write_keys(armature, motion, rate, first_frame, bounds, channels_for(action, armature), QUATERNION)
     return action
 
 
 def rewrite_take(
-    armature: bpy.types.Object, motion: Motion, rate: float, first_frame: float, bounds: tuple[float, float] | None
+    armature: bpy.types.Object,
+    played: Played,
+    motion: Motion,
+    rate: float,
+    first_frame: float,
+    bounds: tuple[float, float] | None,
+    order: str = QUATERNION,
 ) -> None:
-    """Put a take into the armature's action in place of the one that is there; other channels stay."""
-    action = armature.animation_data.action
-    holder = _holder(action, armature)
+    """Put a take into an action in place of the one that is there; other channels stay.
+
+    Args:
+        armature: The rig.
+        played: Its action.
+        motion: The take.
+        rate: Frames per second of the scene.
+        first_frame: The scene's frame at which the video's time 0 lies.
+        bounds: Degrees and millimetres by which curves may differ, for fewer keys; None for a key on each frame.
+        order: `QUATERNION`, or an order of Euler angles as Blender names it.
+    """
+    holder = _holder(played)
     for path in _take_paths():
         for axis in range(4):
             curve = holder.fcurves.find(path, index=axis)
             if curve is not None:
                 holder.fcurves.remove(curve)
-    _write_keys(armature, motion, rate, first_frame, bounds, _channels_of(holder))
+    for bone in JOINT_NAMES:
+        armature.pose.bones[bone].rotation_mode = order
+    _write_keys(armature, motion, rate, first_frame, bounds, _channels_of(holder), order)
 
 
 def _write_keys(
@@ -83,36 +116,48 @@ def _write_keys(
     first_frame: float,
     bounds: tuple[float, float] | None,
     curves: Callable[[str, int, str], bpy.types.FCurve],
+    order: str,
 ) -> None:
     frames, quaternions, location = sample(armature, motion, rate, first_frame)
     if bounds is not None:
-        _write_sparse(armature, motion, frames, quaternions, location, rate, first_frame, bounds, curves)
+        _write_sparse(armature, motion, frames, quaternions, location, rate, first_frame, bounds, curves, order)
         return
     for joint, bone in enumerate(JOINT_NAMES):
-        for axis in range(4):
-            fill(curves(_rotation_path(bone), axis, bone), frames, quaternions[:, joint, axis])
+        values = quaternions[:, joint]
+        if order != QUATERNION:
+            values = matrix_to_euler(quaternion_to_matrix(values), order)
+        for axis in range(values.shape[1]):
+            fill(curves(_rotation_path(bone, order), axis, bone), frames, values[:, axis])
     for axis in range(3):
         fill(curves(LOCATION_PATH, axis, "pelvis"), frames, location[:, axis])
     _write_contacts(motion, rate, first_frame, curves)
 
 
-def _write_sparse(armature, motion, frames, quaternions, location, rate, first_frame, bounds, curves) -> None:
+def _write_sparse(armature, motion, frames, quaternions, location, rate, first_frame, bounds, curves, order) -> None:
     """The same with few keys. Rotations are conjugate to SMPL's by fixed axes, and so are curves and tangents."""
     axes = rest_axes(armature)
-    shared = quaternions.copy()
-    shared[..., 1:] = np.einsum("jab,tjb->tja", axes, quaternions[..., 1:])
     at = np.clip((frames - first_frame) / rate, motion.time[0], motion.time[-1])
     nearest = np.clip(np.searchsorted(motion.time, at), 0, len(motion.time) - 1)
     standing = np.asarray(motion.contacts)[nearest] > 0.5
     turning = np.zeros(len(frames), bool)
     turning[1:] = (standing[1:] != standing[:-1]).any(axis=1)
     offsets = rest_offsets(joints_of(armature))
-    found = simplify(frames, shared, location @ axes[0].T, offsets, *bounds, kept=turning)
-    for joint, (bone, keys) in enumerate(zip(JOINT_NAMES, found.rotations, strict=True)):
-        values, slopes = keys.values.copy(), keys.slopes.copy()
-        values[:, 1:], slopes[:, 1:] = values[:, 1:] @ axes[joint], slopes[:, 1:] @ axes[joint]
-        for axis in range(4):
-            _fill_smooth(curves(_rotation_path(bone), axis, bone), keys.frames, values[:, axis], slopes[:, axis])
+    values = quaternions
+    if order != QUATERNION:
+        turns = quaternion_to_matrix(quaternions)
+        values = np.stack([matrix_to_euler(turns[:, joint], order) for joint in range(len(JOINT_NAMES))], axis=1)
+
+    def shared(joint: int, channels: np.ndarray) -> np.ndarray:
+        """What the curves of a bone say, as quaternions in SMPL's axes."""
+        if order != QUATERNION:
+            channels = matrix_to_quaternion(euler_to_matrix(channels, order))
+        return np.concatenate([channels[:, :1], channels[:, 1:] @ axes[joint].T], axis=1)
+
+    found = simplify(frames, values, location @ axes[0].T, offsets, *bounds, kept=turning, read=shared)
+    for bone, keys in zip(JOINT_NAMES, found.rotations, strict=True):
+        for axis in range(keys.values.shape[1]):
+            curve = curves(_rotation_path(bone, order), axis, bone)
+            _fill_smooth(curve, keys.frames, keys.values[:, axis], keys.slopes[:, axis])
     keys = found.location
     values, slopes = keys.values @ axes[0], keys.slopes @ axes[0]
     for axis in range(3):
@@ -130,9 +175,9 @@ def _write_contacts(motion: Motion, rate: float, first_frame: float, curves) -> 
         fill(curve, frames[turns], standing[turns, number].astype(float), interpolation=CONSTANT)
 
 
-def read_contacts(armature: bpy.types.Object, times: np.ndarray, rate: float, first_frame: float) -> np.ndarray:
+def read_contacts(played: Played, times: np.ndarray, rate: float, first_frame: float) -> np.ndarray:
     """(T, 4) contacts as the channels have them now, edits included, at a take's times; missing channels are 0."""
-    holder = _holder(armature.animation_data.action, armature)
+    holder = _holder(played)
     contacts = np.zeros((len(times), len(CONTACT_NAMES)))
     for number, name in enumerate(CONTACT_NAMES):
         curve = holder.fcurves.find(contact_path(name), index=0)
@@ -146,12 +191,13 @@ def contact_path(name: str) -> str:
     return f'["contact_{name}"]'
 
 
-def _rotation_path(bone: str) -> str:
-    return f'pose.bones["{bone}"].rotation_quaternion'
+def _rotation_path(bone: str, order: str = QUATERNION) -> str:
+    return f'pose.bones["{bone}"].rotation_{"quaternion" if order == QUATERNION else "euler"}'
 
 
 def _take_paths() -> list[str]:
-    return [*map(_rotation_path, JOINT_NAMES), LOCATION_PATH, *map(contact_path, CONTACT_NAMES)]
+    rotations = [_rotation_path(bone, order) for bone in JOINT_NAMES for order in (QUATERNION, "XYZ")]
+    return [*rotations, LOCATION_PATH, *map(contact_path, CONTACT_NAMES)]
 
 
 def sample(
@@ -181,6 +227,47 @@ def _frames(times: np.ndarray, rate: float, first_frame: float) -> np.ndarray:
     return frames[~inside_gap]
 
 
+def rotation_values(played: Played, bone: str, frames: np.ndarray) -> np.ndarray:
+    """(F, 4) the quaternions that an action's curves say of a bone, whole; the identity where it has none."""
+    holder = _holder(played)
+    values = np.tile([1.0, 0.0, 0.0, 0.0], (len(frames), 1))
+    for axis in range(4):
+        curve = holder.fcurves.find(_rotation_path(bone), index=axis)
+        if curve is not None:
+            values[:, axis] = [curve.evaluate(frame) for frame in frames]
+    return normalize(values)
+
+
+def put_rotation(played: Played, bone: str, frames: np.ndarray, quaternions: np.ndarray) -> None:
+    """Set keys of a bone's quaternion on some frames in a row; other frames keep theirs, and new curves are the
+    identity before and after."""
+    holder = _holder(played)
+    new = _channels_of(holder)
+    for axis in range(4):
+        curve = holder.fcurves.find(_rotation_path(bone), index=axis)
+        if curve is None:
+            curve = new(_rotation_path(bone), axis, bone)
+        kept = [point for point in curve.keyframe_points if not frames[0] - 0.5 < point.co[0] < frames[-1] + 0.5]
+        numbers = np.array([point.co[0] for point in kept] + list(frames))
+        values = np.array([point.co[1] for point in kept] + list(quaternions[:, axis]))
+        order = np.argsort(numbers)
+        curve.keyframe_points.clear()
+        fill(curve, numbers[order], values[order])
+
+
+def repeat(played: Played, onwards: bool) -> None:
+    """Let an action's curves repeat for ever; the pelvis goes on from where it is if `onwards`."""
+    holder = _holder(played)
+    for path in _take_paths():
+        for axis in range(4):
+            curve = holder.fcurves.find(path, index=axis)
+            if curve is None or any(modifier.type == "CYCLES" for modifier in curve.modifiers):
+                continue
+            cycles = curve.modifiers.new("CYCLES")
+            mode = "REPEAT_OFFSET" if onwards and path == LOCATION_PATH else "REPEAT"
+            cycles.mode_before = cycles.mode_after = mode
+
+
 def channels_for(action: bpy.types.Action, armature: bpy.types.Object) -> Callable[[str, int, str], bpy.types.FCurve]:
     """A function (data path, index, group) -> new curve, after giving the action to the armature."""
     data = armature.animation_data
@@ -192,15 +279,14 @@ def channels_for(action: bpy.types.Action, armature: bpy.types.Object) -> Callab
         data.action_slot = slot
     else:
         data.action = action
-    return _channels_of(_holder(action, armature))
+    return _channels_of(_holder(Played(action, getattr(data, "action_slot", None))))
 
 
-def _holder(action: bpy.types.Action, armature: bpy.types.Object):
-    """What holds the armature's curves: the action itself before Blender 4.4, a channelbag from then on."""
-    if not hasattr(action, "slots"):
-        return action
-    slot = armature.animation_data.action_slot
-    return action.layers[0].strips[0].channelbag(slot, ensure=True)
+def _holder(played: Played):
+    """What holds the curves: the action itself before Blender 4.4, a channelbag from then on."""
+    if not hasattr(played.action, "slots"):
+        return played.action
+    return played.action.layers[0].strips[0].channelbag(played.slot, ensure=True)
 
 
 def _channels_of(holder) -> Callable[[str, int, str], bpy.types.FCurve]:

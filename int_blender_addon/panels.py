@@ -9,7 +9,7 @@ from bpy.app.translations import pgettext_iface as _
 
 from . import cleanup, jobs, text
 from .core.errors import InferenceMissingError, MocapError, ProtocolError
-from .operators import people, preview, setup
+from .operators import people, preview, setup, tools
 from .operators.bring import INT_MOCAP_OT_import
 from .operators.capture import (
     INT_MOCAP_OT_cancel,
@@ -228,6 +228,56 @@ class INT_MOCAP_PT_cleanup(bpy.types.Panel):
         layout.operator(cleanup.INT_MOCAP_OT_resolve.bl_idname, icon="CON_FLOOR")
         layout.prop(settings, "level")
         layout.prop(settings, "ballistic")
+
+
+class INT_MOCAP_PT_edit(bpy.types.Panel):
+    """Edits of the whole take, live."""
+
+    bl_idname = "INT_MOCAP_PT_edit"
+    bl_label = "Edit"
+    bl_parent_id = "INT_MOCAP_PT_cleanup"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = text.TAB
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the edits and the tools."""
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        settings = cleanup.controls(context.object)
+        layout.prop(settings, "use_trim")
+        if settings.use_trim:
+            column = layout.column(align=True)
+            column.prop(settings, "trim_start")
+            column.prop(settings, "trim_end")
+        for name in ("mirror", "bridge", "speed"):
+            layout.prop(settings, name)
+        column = layout.column(align=True)
+        column.operator(tools.INT_MOCAP_OT_find_loop.bl_idname, icon="FILE_REFRESH")
+        column.operator(tools.INT_MOCAP_OT_join_takes.bl_idname, icon="NLA")
+        column.operator(tools.INT_MOCAP_OT_add_layer.bl_idname, icon="RENDERLAYERS")
+        column.operator_menu_enum(tools.INT_MOCAP_OT_hold_limb.bl_idname, "limb", icon="PINNED")
+
+
+class INT_MOCAP_PT_curves(bpy.types.Panel):
+    """What the curves say, and how many keys they have."""
+
+    bl_idname = "INT_MOCAP_PT_curves"
+    bl_label = "Curves"
+    bl_parent_id = "INT_MOCAP_PT_cleanup"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = text.TAB
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the controls."""
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        settings = cleanup.controls(context.object)
+        layout.prop(settings, "rotation")
         layout.prop(settings, "fewer_keys")
         if settings.fewer_keys:
             column = layout.column(align=True)
@@ -252,4 +302,11 @@ class INT_MOCAP_PT_export(bpy.types.Panel):
         self.layout.operator(INT_MOCAP_OT_import.bl_idname, icon="IMPORT")
 
 
-CLASSES = (INT_MOCAP_PT_capture, INT_MOCAP_PT_options, INT_MOCAP_PT_cleanup, INT_MOCAP_PT_export)
+CLASSES = (
+    INT_MOCAP_PT_capture,
+    INT_MOCAP_PT_options,
+    INT_MOCAP_PT_cleanup,
+    INT_MOCAP_PT_edit,
+    INT_MOCAP_PT_curves,
+    INT_MOCAP_PT_export,
+)

@@ -6,6 +6,10 @@ import bpy
 
 BUTTONS_DE = {
     "Plant feet from channels": "Füße nach Kanälen aufsetzen",
+    "Make a loop": "Schleife bilden",
+    "Go on with another take": "Mit anderer Aufnahme fortfahren",
+    "Add a layer": "Ebene hinzufügen",
+    "Hold a limb": "Glied festhalten",
     "Capture from video": "Aus Video aufnehmen",
     "Capture after this one": "Danach aufnehmen",
     "Cancel": "Abbrechen",
@@ -123,6 +127,73 @@ WORDS_DE = {
     "Device": "Gerät",
     "What the networks run on": "Worauf die Netze laufen",
     "Needs the set-up for it": "Braucht die Einrichtung dafür",
+    "Find the cycle of a walk or run that meets its own beginning best, and make an action that repeats": (
+        "Den Zyklus eines Gangs oder Laufs suchen, der seinem Anfang am besten begegnet, und daraus eine Action "
+        "bilden, die sich wiederholt"
+    ),
+    "Shortest": "Kürzeste",
+    "Longest": "Längste",
+    "Seconds": "Sekunden",
+    "Choice": "Wahl",
+    "1 meets itself best": "1 begegnet sich am besten",
+    "Blend": "Überblenden",
+    "In place": "Auf der Stelle",
+    "Take the way over the floor off; otherwise each repeat goes on": (
+        "Den Weg über den Boden abziehen; sonst geht jede Wiederholung weiter"
+    ),
+    "Let another take go on where this one ends, as strips of the NLA that fade over; both stay editable": (
+        "Eine andere Aufnahme dort fortfahren lassen, wo diese endet, als überblendende Strips im NLA; "
+        "beide bleiben bearbeitbar"
+    ),
+    "Take": "Aufnahme",
+    "What comes after": "Was danach kommt",
+    "Fade": "Überblendung",
+    "Seconds in which both are heard": "Sekunden, in denen beide wirken",
+    "Put a layer over the take: what is keyed from now on is added to it, and the take stays as it is": (
+        "Eine Ebene über die Aufnahme legen: Was ab jetzt als Keyframe gesetzt wird, kommt hinzu, "
+        "und die Aufnahme bleibt, wie sie ist"
+    ),
+    "Hold a limb as it is posed now over some frames, on a layer over the take": (
+        "Ein Glied über einige Frames so halten, wie es jetzt steht, auf einer Ebene über der Aufnahme"
+    ),
+    "Limb": "Glied",
+    "What is held": "Was gehalten wird",
+    "Left arm": "Linker Arm",
+    "Right arm": "Rechter Arm",
+    "Left leg": "Linkes Bein",
+    "Right leg": "Rechtes Bein",
+    "Spine and head": "Wirbelsäule und Kopf",
+    "From the collar to the hand": "Vom Schlüsselbein bis zur Hand",
+    "From the hip to the toes": "Von der Hüfte bis zu den Zehen",
+    "From the lowest vertebra to the head": "Vom untersten Wirbel bis zum Kopf",
+    "Before": "Davor",
+    "Frames before this one": "Frames vor diesem",
+    "After": "Danach",
+    "Frames after this one": "Frames nach diesem",
+    "Frames in which it comes and goes": "Frames, in denen es kommt und geht",
+    "Edit": "Bearbeiten",
+    "Curves": "Kurven",
+    "Keep a part of the take; the rest can be had back": (
+        "Einen Teil der Aufnahme behalten; der Rest lässt sich zurückholen"
+    ),
+    "Mirror": "Spiegeln",
+    "Exchange left and right; the person goes on facing where they faced": (
+        "Links und rechts vertauschen; die Person schaut weiter dorthin, wohin sie schaute"
+    ),
+    "Bridge gaps": "Lücken überbrücken",
+    "Fill gaps of up to so many seconds in which the person wasn't seen": (
+        "Lücken bis zu so vielen Sekunden füllen, in denen die Person nicht zu sehen war"
+    ),
+    "Speed": "Tempo",
+    "2 is twice as fast; for a speed that changes use the strip's time in the NLA editor": (
+        "2 ist doppelt so schnell; für wechselndes Tempo die Strip-Zeit im NLA-Editor verwenden"
+    ),
+    "Rotation": "Rotation",
+    "What the rotation curves say": "Was die Rotationskurven angeben",
+    "Quaternion": "Quaternion",
+    "No gimbal lock; what was captured": "Keine Kardansperre; wie aufgenommen",
+    **{f"{order} Euler": f"{order}-Euler" for order in ("XYZ", "XZY", "YXZ", "YZX", "ZXY", "ZYX")},
+    "Three angles, unrolled": "Drei Winkel, abgewickelt",
     "Lens": "Objektiv",
     "Height": "Größe",
     "Of the person in centimetres, if you know it; 0 to find it. It sets the scale of everything": (

@@ -97,7 +97,7 @@ def _of_body(armature: bpy.types.Object, rate: float | None) -> Motion:
 def _add_camera(motion: Motion, armature: bpy.types.Object, joints: np.ndarray) -> None:
     """Shape, camera and confidence of the raw take."""
     try:
-        raw, _, first_frame = cleanup.raw_take(armature)
+        raw, _, first_frame = cleanup.edited_take(armature)
     except TakeFileError:
         return  # the motion is whole without them
     start = action_range(armature)[0]

@@ -1,6 +1,6 @@
 """What the buttons do."""
 
-from . import bring, capture, export, own_files, people, retarget, setup, source, view
+from . import bring, capture, export, own_files, people, retarget, setup, source, tools, view
 
 CLASSES = (
     *bring.CLASSES,
@@ -11,5 +11,6 @@ CLASSES = (
     *retarget.CLASSES,
     *setup.CLASSES,
     *source.CLASSES,
+    *tools.CLASSES,
     *view.CLASSES,
 )

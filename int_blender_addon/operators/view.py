@@ -144,7 +144,9 @@ def _stand(camera: bpy.types.Object, armature: bpy.types.Object, take: Motion, r
 def _put_video_behind(
     context: bpy.types.Context, armature: bpy.types.Object, lens: bpy.types.Camera, take: Motion
 ) -> None:
-    video = Path(str(armature.animation_data.action.get(cleanup.VIDEO_PROPERTY, "")))
+    played = cleanup.taken(armature)
+    assert played is not None
+    video = Path(str(played.action.get(cleanup.VIDEO_PROPERTY, "")))
     lens.show_background_images = True
     lens.background_images.clear()
     lens.animation_data_clear()

@@ -1,6 +1,6 @@
 """Fewer keys: where the motion turns, with tangents from the motion, to a bound in degrees and in millimetres.
 
-Each bone's rotation channels share their key frames, because a quaternion keyed in parts is none. Between keys a curve
+Each bone's rotation channels share their key frames, because a rotation keyed in parts is none. Between keys a curve
 is the cubic that Blender draws for Bezier handles at a third of the way. The bound in degrees is per bone; the bound
 in millimetres is at the joints: where it is broken, what errs most there gets another key.
 """
@@ -32,7 +32,7 @@ class Keys:
 class SparseTake:
     """All bones' keys; the pelvis has a place too."""
 
-    rotations: list[Keys]  # 24, quaternions
+    rotations: list[Keys]  # 24, of what was given: quaternions, or angles
     location: Keys
 
     @property
@@ -43,44 +43,52 @@ class SparseTake:
 
 def simplify(
     frames: np.ndarray,
-    quaternions: np.ndarray,
+    channels: np.ndarray,
     location: np.ndarray,
     offsets: np.ndarray,
     degrees: float,
     millimetres: float,
     kept: np.ndarray | None = None,
+    read: Callable[[int, np.ndarray], np.ndarray] = lambda joint, channels: channels,
 ) -> SparseTake:
     """Keys whose curves stay within the bounds.
 
     Args:
         frames: (F,) scene frames, rising.
-        quaternions: (F, 24, 4) of the bones, signs continuous.
+        channels: (F, 24, C) what the bones' curves are to say: quaternions, signs continuous, or angles, unrolled.
         location: (F, 3) of the pelvis.
         offsets: (24, 3) of joints from their parents, metres, in the axes that the quaternions turn.
         degrees: Greatest error of a bone's rotation.
         millimetres: Greatest error of a joint's place.
         kept: (F,) frames that are keys of every bone: the ends of contacts.
+        read: A joint's channels (F, C) as quaternions (F, 4) in the axes of `offsets`.
     """
     count = len(frames)
     always = np.zeros(count, bool)
     always[[0, -1]] = True
     if kept is not None:
         always |= kept
-    slopes = np.gradient(quaternions, frames, axis=0) if count > 1 else np.zeros_like(quaternions)
+    slopes = np.gradient(channels, frames, axis=0) if count > 1 else np.zeros_like(channels)
     travel = np.gradient(location, frames, axis=0) if count > 1 else np.zeros_like(location)
     chosen = np.tile(always, (len(JOINT_NAMES) + 1, 1))  # of the bones, then of the pelvis's place
-    tracks = [*((quaternions[:, k], slopes[:, k]) for k in range(len(JOINT_NAMES))), (location, travel)]
+    tracks = [*((channels[:, k], slopes[:, k]) for k in range(len(JOINT_NAMES))), (location, travel)]
+    shown = [read(k, channels[:, k]) for k in range(len(JOINT_NAMES))] + [location]
     reach = millimetres / 1000
+
+    def told(track: int, values: np.ndarray) -> np.ndarray:
+        return values if track in (-1, len(JOINT_NAMES)) else read(track, values)
 
     def thin(track: int) -> np.ndarray:
         error, bound = (_distance, reach) if track in (-1, len(JOINT_NAMES)) else (_angle, np.radians(degrees))
-        return _thin(frames, *tracks[track], chosen[track], bound, error)
+        return _thin(
+            frames, *tracks[track], chosen[track], bound, lambda found: error(told(track, found), shown[track])
+        )
 
-    curves = [thin(track) for track in range(len(tracks))]
-    _near_joints(tracks, curves, chosen, offsets, reach, thin)
+    curves = [told(track, thin(track)) for track in range(len(tracks))]
+    _near_joints(shown, curves, chosen, offsets, reach, lambda track: told(track, thin(track)))
     placed = chosen[-1]
     rotations = [
-        Keys(frames[chosen[bone]], quaternions[chosen[bone], bone], slopes[chosen[bone], bone])
+        Keys(frames[chosen[bone]], channels[chosen[bone], bone], slopes[chosen[bone], bone])
         for bone in range(len(JOINT_NAMES))
     ]
     return SparseTake(rotations, Keys(frames[placed], location[placed], travel[placed]))
@@ -105,7 +113,7 @@ def _thin(frames, values, slopes, chosen: np.ndarray, bound: float, error) -> np
     """Add keys to `chosen`, in place, where a segment errs most, until none errs more than the bound; the curve."""
     while True:
         found = curve(frames, Keys(frames[chosen], values[chosen], slopes[chosen]))
-        wrong = error(found, values)
+        wrong = error(found)
         wrong[chosen] = 0.0
         if wrong.max(initial=0.0) <= bound:
             return found
@@ -117,7 +125,7 @@ def _thin(frames, values, slopes, chosen: np.ndarray, bound: float, error) -> np
 
 
 def _near_joints(
-    tracks: list[tuple[np.ndarray, np.ndarray]],
+    shown: list[np.ndarray],
     curves: list[np.ndarray],
     chosen: np.ndarray,
     offsets: np.ndarray,
@@ -128,14 +136,14 @@ def _near_joints(
 
     Where a joint is, the track that errs most there, by its lever, gets a key.
     """
-    true = _joints(np.stack([values for values, _ in tracks[:-1]], axis=1), tracks[-1][0], offsets)
+    true = _joints(np.stack(shown[:-1], axis=1), shown[-1], offsets)
     for _ in range(ROUNDS):
         turned = normalize(np.stack(curves[:-1], axis=1))
         error = np.linalg.norm(_joints(turned, curves[-1], offsets) - true, axis=-1)
         if error.max() <= reach:
             return
-        blame = np.stack([_angle(c, v) for c, (v, _) in zip(curves[:-1], tracks[:-1], strict=True)], axis=1)
-        shift = _distance(curves[-1], tracks[-1][0])
+        blame = np.stack([_angle(c, v) for c, v in zip(curves[:-1], shown[:-1], strict=True)], axis=1)
+        shift = _distance(curves[-1], shown[-1])
         changed = set()
         for joint in np.flatnonzero(error.max(axis=0) > reach).tolist():
             for first, last in runs(error[:, joint] > reach):
