@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from int_blender_addon.core.body import BodyModel
+from int_blender_addon.core.body import BodyModel, RestBody
 from int_blender_addon.core.errors import TakeFileError
 from int_blender_addon.core.motion import Motion
 from int_blender_addon.core.refine import Rest
@@ -97,7 +97,7 @@ def to_motion(track: Track, body: BodyModel, times: np.ndarray, fps: float, imag
     rest = body.rest(betas)
     offsets = rest.offsets.copy()
     offsets[0] = 0
-    turn = _turn(track, offsets, times)
+    turn = _turn(track, rest, offsets, times)
     rotations = track.rotations.copy()
     rotations[:, 0] = turn @ rotations[:, 0]
     pelvis = track.pelvis @ turn.T
@@ -134,7 +134,7 @@ def to_motion(track: Track, body: BodyModel, times: np.ndarray, fps: float, imag
     )
 
 
-def _turn(track: Track, offsets: np.ndarray, times: np.ndarray) -> np.ndarray:
+def _turn(track: Track, rest: RestBody, offsets: np.ndarray, times: np.ndarray) -> np.ndarray:
     """(3, 3) from the track's space to a world with z up."""
     if track.space == "z up":
         return np.eye(3)
@@ -142,7 +142,8 @@ def _turn(track: Track, offsets: np.ndarray, times: np.ndarray) -> np.ndarray:
         return Y_UP
     joints = forward_kinematics(track.rotations, offsets)[1] + track.pelvis[:, None]
     span = np.gradient(times) if len(times) > 1 else np.ones(1)
-    return world.camera_to_world(world.up_direction(joints, np.minimum(span, 0.2)))
+    soles = _soles(track.rotations, track.pelvis, rest, offsets)
+    return world.camera_to_world(world.up_direction(joints, soles, np.minimum(span, 0.2)))
 
 
 def _origin(track: Track, rotations, pelvis, rest, offsets) -> np.ndarray:

@@ -130,7 +130,8 @@ def ground(fitted: Fitted, track: LandmarkTrack, image_size: tuple[int, int], fp
     else:
         posed = state.posed()
         span = np.minimum(np.gradient(track.time), 0.2)
-        turn = world.camera_to_world(world.up_direction(posed.joints, span, to_camera))
+        up = world.up_direction(posed.joints, world.sole_points(posed.points), span, to_camera)
+        turn = world.camera_to_world(up)
         soles = _soles(state, turn, body)
         start = turn @ posed.joints[0, 0]
         origin = np.array([start[0], start[1], floor_height(soles)])

@@ -19,6 +19,8 @@ from .identities import landmark_tracks
 from .landmarks import LandmarkTrack
 from .tracker import Tracker
 
+BODY = 0.42  # of a region's side, from its centre: what the body takes up of it
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -104,7 +106,7 @@ class Observations:
     def _boxes(self) -> list[np.ndarray]:
         """Left, top, right, bottom of where people are now."""
         regions = [tracklet.region for tracklet in self._tracker.active if tracklet.region is not None]
-        return [np.concatenate([r.centre - r.side / 2, r.centre + r.side / 2]) for r in regions]
+        return [np.concatenate([r.centre - BODY * r.side, r.centre + BODY * r.side]) for r in regions]
 
     def _decoded(self) -> Iterator[Frame]:
         """The frames; skipping to the start of a trim can be cancelled too, since `read_frames` asks here."""

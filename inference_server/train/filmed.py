@@ -84,8 +84,8 @@ class Place:
     accel: float  # mm per frame squared at 30 fps
 
 
-def film(clip: Clip, turns: bool, folder: Path, body: BodyModel, rng: np.random.Generator) -> Film:
-    """Film a stretch of a clip, from a tripod, or panned by hand after the person."""
+def film(clip: Clip, turns: bool, path: Path, body: BodyModel, rng: np.random.Generator) -> Film:
+    """Film a stretch of a clip into a video, from a tripod, or panned by hand after the person."""
     seconds = min(SECONDS, len(clip.root) / clip.fps)
     start = rng.uniform(0.0, len(clip.root) / clip.fps - seconds)
     time = np.arange(int(seconds * FPS)) / FPS
@@ -105,7 +105,6 @@ def film(clip: Clip, turns: bool, folder: Path, body: BodyModel, rng: np.random.
             painted = paint_body(room.view(turned, focal, SIZE), seen, rest.faces, K, colors, light)
             yield np.clip(painted + rng.normal(0, 3, painted.shape), 0, 255).astype(np.uint8)
 
-    path = folder / f"{clip.name.replace('/', '_')}{'_turns' if turns else ''}.mp4"
     write_video(path, frames(), FPS)
     return Film(clip.name, path, betas, posed.joints, contacts_of(posed, time), to_camera, focal)
 
@@ -221,7 +220,8 @@ def main() -> None:
             for k in range(options.count):
                 rng = np.random.default_rng((options.seed, k))
                 of_subject = [clip for clip in clips if clip.subject == subjects[k % len(subjects)]]
-                filmed = film(of_subject[rng.integers(len(of_subject))], turns, folder, body, rng)
+                path = folder / f"{k}{'_turns' if turns else ''}.mp4"
+                filmed = film(of_subject[rng.integers(len(of_subject))], turns, path, body, rng)
                 for name, (take, rest) in takes_of(filmed, body, options.quality, reader).items():
                     rows.setdefault(name, []).append(measure(take, rest, filmed))
             _say("A camera that turns after the person, by hand" if turns else "A camera on a tripod", rows)

@@ -19,16 +19,17 @@ class Room:
 
     def __init__(self, rng: np.random.Generator) -> None:
         height = WIDTH // 2
-        picture = np.zeros((height, WIDTH, 3), np.float32)
+        picture = np.zeros((height, height, 3), np.float32)
         for cells, strength in ((8, 90.0), (40, 60.0), (160, 40.0)):
-            blots = rng.uniform(-1, 1, (cells // 2, cells, 3)).astype(np.float32)
-            picture += strength * cv2.resize(blots, (WIDTH, height), interpolation=cv2.INTER_CUBIC)
-        for _ in range(400):
-            corner = rng.integers(0, (WIDTH, height))
+            blots = rng.uniform(-1, 1, (cells // 2, cells // 2, 3)).astype(np.float32)
+            picture += strength * cv2.resize(blots, (height, height), interpolation=cv2.INTER_CUBIC)
+        for _ in range(200):
+            corner = rng.integers(0, (height, height))
             size = rng.integers(10, 120, 2)
             color = rng.uniform(-110, 110, 3).tolist()
             cv2.rectangle(picture, corner.tolist(), (corner + size).tolist(), color, -1, cv2.LINE_AA)
-        self._picture = np.clip(picture + 128, 0, 255).astype(np.uint8)
+        half = np.clip(picture + 128, 0, 255).astype(np.uint8)
+        self._picture = np.concatenate([half, half[:, ::-1]], axis=1)  # in a mirror, so that it closes
 
     def view(self, turn: np.ndarray, focal: float, size: tuple[int, int]) -> np.ndarray:
         """What a camera sees, (H, W, 3) RGB.

@@ -21,7 +21,7 @@ FEWEST = 12  # that agree, else the frame tells nothing
 AGREE = 0.4  # of the points that were followed
 WORN = 0.5  # of the reference's points; with more outside of the picture a new one begins
 FAR = 0.25  # of the long side, likewise
-ROOM = 0.15  # of a person's box around it that is not background
+ROOM = 0.05  # of a person's box around it that is not background
 BLIND_FRAMES = 15  # without an answer, after which a new reference begins
 
 
@@ -54,6 +54,7 @@ class Background:
         self._reference = 0
         self._last = np.eye(3)  # from the reference to the latest frame
         self._blind = 0
+        self._before: tuple[int, np.ndarray, np.ndarray] | None = None  # the frame before, if it told something
 
     def step(self, frame: int, image: np.ndarray, people: list[np.ndarray]) -> None:
         """Take in the next frame.
@@ -73,12 +74,18 @@ class Background:
             return
         there, here = self._followed(gray, mask)
         turned = self._agreed(there, here)
+        if turned is None and self._before is not None:  # the reference is too far away: on from the frame before
+            self._begin(*self._before)
+            there, here = self._followed(gray, mask)
+            turned = self._agreed(there, here)
         if turned is None:
+            self._before = None
             self._blind += 1
             if self._blind > BLIND_FRAMES or len(self._corners) < FEWEST:
                 self._begin(frame, gray, mask)
             return
         self._blind = 0
+        self._before = frame, gray, mask
         self._last, agree = turned
         there, here = there[agree], here[agree]
         share = float(agree.mean())

@@ -31,8 +31,10 @@ TURN_FADE = 0.06  # seconds in which the sole comes to lie flat within a stance
 REACH = 0.998  # of the leg's length: beyond it knees pop
 CARRY_SIGMA = 0.2  # seconds: how slowly the body follows its standing feet
 FARTHEST_ALONG_RAY = 0.3  # metres
+FLAT_RAY = np.sin(np.radians(30.0)) ** 2  # from here on a ray tells more of where a foot is than its own place does
 FORGOTTEN = 0.6  # seconds from any stance at which the body is where it was seen
 CARRIED_ACROSS = 0.3
+CARRIED_ALONG = 0.5  # across the view the picture tells the root well, along it both tell little
 BELIEVED = 0.95
 TRUST_SIGMA = 0.03  # seconds
 FAR = (0.06, 0.15)  # metres from the footprint at which a contact is doubted, and not believed
@@ -190,7 +192,9 @@ def _to_height(point: np.ndarray, height: float, eye: np.ndarray | None) -> np.n
         return straight
     along = eye + (point - eye) * (height - eye[2]) / (point[2] - eye[2])
     moved = float(np.linalg.norm(along - straight))
-    share = min(1.0, FARTHEST_ALONG_RAY / max(moved, 1e-9))
+    # a flat ray meets the floor anywhere: a height told a little wrong would send the foot far away
+    slope = (point[2] - eye[2]) ** 2 / float(np.sum((point - eye) ** 2))
+    share = min(slope / (slope + FLAT_RAY), FARTHEST_ALONG_RAY / max(moved, 1e-9))
     return straight + share * (along - straight)
 
 
@@ -279,6 +283,7 @@ def _carried(
     if view is not None:
         across = np.cross(UP, view)
         carried -= (1 - CARRIED_ACROSS) * (carried @ across)[:, None] * across
+        carried -= (1 - CARRIED_ALONG) * (carried @ view)[:, None] * view
     return carried
 
 

@@ -8,12 +8,12 @@ from ..smoothing import gaussian_smooth
 from .footlock import ANKLES, Skeleton
 
 FLOOR_PERCENTILE = 5.0
-CONTACT_HEIGHT = 0.08  # metres above its lowest at which a foot is half likely to stand
-CONTACT_SPEED = 0.6  # m/s
+CONTACT_HEIGHT = 0.1  # metres above its lowest at which a foot is half likely to stand
+CONTACT_SPEED = 0.45  # m/s
 CONTACT_CALM = 0.05  # seconds
 ALONG_VIEW = 0.4
 LOW_SECONDS = 1.0
-TOLD_SHARE = 0.8  # of the network in the contacts, the rest is of height and speed
+TOLD_SHARE = 0.4  # of the network in the contacts, the rest is of height and speed
 
 
 def soles_of(moving: Skeleton, sole: np.ndarray) -> np.ndarray:
