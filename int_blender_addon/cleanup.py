@@ -16,15 +16,15 @@ import numpy as np
 
 from . import keyframes
 from .core.errors import TakeFileError
-from .core.motion import CONTACT_NAMES, Motion
+from .core.motion import Motion
 from .core.refine import RefineSettings, Rest, raw_of, refine
-from .core.refine.edits import Edits, contacts_to_raw, edited
+from .core.refine.edits import Edits, contacts_to_raw, edited, supports_to_raw
 from .keyframes import Played
 
 TAKE_PROPERTY = "int_mocap_take"
 VIDEO_PROPERTY = "int_mocap_video"
 CYCLE_PROPERTY = "int_mocap_cycle"  # whether each repeat goes on from where the last one ended
-REFINE_NAMES = ("smooth", "kind", "spine", "arms", "legs", "lock_left", "lock_right", "level", "ballistic")
+REFINE_NAMES = ("smooth", "kind", "spine", "arms", "legs", "lock_left", "lock_right", "level", "supports", "ballistic")
 DELAY = 0.05  # seconds after a control moved until the take is made anew
 _PER_FRAME = ("poses", "trans", "frame_index", "time", "confidence", "bridged", "contacts", "world_to_camera")
 _waiting: set[str] = set()  # names of actions whose controls moved
@@ -53,7 +53,7 @@ def attach(armature: bpy.types.Object, motion: Motion, rest: Rest, first_frame: 
     action = active_action(armature)
     assert action is not None
     _store(action, arrays)
-    for name in CONTACT_NAMES:
+    for name in keyframes.CHANNELS:
         armature[f"contact_{name}"] = 0.0
     with quietly():  # the take is as it should be
         action.int_mocap_cleanup.smooth = smooth
@@ -123,6 +123,7 @@ def raw_take_of(action: bpy.types.Action) -> tuple[Motion, Rest, float]:
             K=arrays["K"],
             image_size=arrays["image_size"],
             camera=str(arrays.get("camera", "still")),
+            supports=arrays.get("supports"),
         )
         return raw, Rest(arrays["rest_joints"], arrays["rest_sole"]), float(arrays["first_frame"])
     except (KeyError, ValueError) as error:
@@ -177,9 +178,13 @@ def apply(armature: bpy.types.Object, contacts: bool = False) -> None:
     edits = settings.edits()
     motion, rows = edited(raw, edits, rest.joints[0])
     if contacts:
-        motion.contacts = keyframes.read_contacts(played, motion.time, rate, first_frame)
-        raw.contacts = contacts_to_raw(raw, motion.contacts, rows, edits.mirror)
-        _store(played.action, _stored(played.action) | {"contacts": raw.contacts.astype(np.float32)})
+        told = keyframes.read_contacts(played, motion.time, rate, first_frame)
+        motion.contacts, motion.supports = told[:, :4], told[:, 4:]
+        changed = {
+            "contacts": contacts_to_raw(raw, motion.contacts, rows, edits.mirror).astype(np.float32),
+            "supports": supports_to_raw(raw, motion.supports, rows, edits.mirror).astype(np.float32),
+        }
+        _store(played.action, _stored(played.action) | changed)
     refined = refine(motion, rest, settings.refine())
     keyframes.rewrite_take(armature, played, refined, rate, first_frame, settings.bounds(), settings.rotation)
     repeat(armature)
@@ -262,6 +267,10 @@ class INT_MOCAP_PG_cleanup(bpy.types.PropertyGroup):
     )  # fmt: skip
     level: bpy.props.BoolProperty(
         name="Level floor", description="Turn the take so that its footprints lie on one floor",
+        default=True, update=_changed,
+    )  # fmt: skip
+    supports: bpy.props.BoolProperty(
+        name="Hands and knees", description="What of them is on the floor stays where it is",
         default=True, update=_changed,
     )  # fmt: skip
     ballistic: bpy.props.BoolProperty(

@@ -12,7 +12,7 @@ import bpy
 import numpy as np
 
 from .core.body import rest_offsets
-from .core.motion import CONTACT_NAMES, Motion
+from .core.motion import CONTACT_NAMES, SUPPORT_NAMES, Motion
 from .core.refine.simplify import simplify
 from .core.rotations import (
     continuous_quaternions,
@@ -28,6 +28,7 @@ from .rig import joints_of, pose_channels, rest_axes
 
 QUATERNION = "QUATERNION"
 EULER_ORDERS = ("XYZ", "XZY", "YXZ", "YZX", "ZXY", "ZYX")
+CHANNELS = CONTACT_NAMES + SUPPORT_NAMES  # of contacts, that can be edited
 LOCATION_PATH = 'pose.bones["pelvis"].location'
 CONSTANT, LINEAR, BEZIER = 0, 1, 2  # Blender's numbers for them
 FREE = 0
@@ -167,19 +168,21 @@ def _write_sparse(armature, motion, frames, quaternions, location, rate, first_f
 
 def _write_contacts(motion: Motion, rate: float, first_frame: float, curves) -> None:
     """Contacts as channels of 0 and 1 that can be edited: a key where one begins or ends."""
-    standing = np.asarray(motion.contacts) > 0.5
+    held = np.zeros((len(motion), 4)) if motion.supports is None else np.asarray(motion.supports)
+    standing = np.concatenate([np.asarray(motion.contacts), held], axis=1) > 0.5
     frames = np.round(first_frame + np.asarray(motion.time) * rate)
-    for number, name in enumerate(CONTACT_NAMES):
+    for number, name in enumerate(CHANNELS):
         turns = np.flatnonzero(np.concatenate([[True], standing[1:, number] != standing[:-1, number]]))
         curve = curves(contact_path(name), 0, "Contacts")
         fill(curve, frames[turns], standing[turns, number].astype(float), interpolation=CONSTANT)
 
 
 def read_contacts(played: Played, times: np.ndarray, rate: float, first_frame: float) -> np.ndarray:
-    """(T, 4) contacts as the channels have them now, edits included, at a take's times; missing channels are 0."""
+    """(T, 8) contacts of feet, hands and knees as the channels have them now, edits included, at a take's times;
+    missing channels are 0."""
     holder = _holder(played)
-    contacts = np.zeros((len(times), len(CONTACT_NAMES)))
-    for number, name in enumerate(CONTACT_NAMES):
+    contacts = np.zeros((len(times), len(CHANNELS)))
+    for number, name in enumerate(CHANNELS):
         curve = holder.fcurves.find(contact_path(name), index=0)
         if curve is not None:
             contacts[:, number] = [curve.evaluate(first_frame + time * rate) > 0.5 for time in times]
@@ -197,7 +200,7 @@ def _rotation_path(bone: str, order: str = QUATERNION) -> str:
 
 def _take_paths() -> list[str]:
     rotations = [_rotation_path(bone, order) for bone in JOINT_NAMES for order in (QUATERNION, "XYZ")]
-    return [*rotations, LOCATION_PATH, *map(contact_path, CONTACT_NAMES)]
+    return [*rotations, LOCATION_PATH, *map(contact_path, CHANNELS)]
 
 
 def sample(

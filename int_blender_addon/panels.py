@@ -227,6 +227,7 @@ class INT_MOCAP_PT_cleanup(bpy.types.Panel):
         column.prop(settings, "lock_right", slider=True)
         layout.operator(cleanup.INT_MOCAP_OT_resolve.bl_idname, icon="CON_FLOOR")
         layout.prop(settings, "level")
+        layout.prop(settings, "supports")
         layout.prop(settings, "ballistic")
 
 

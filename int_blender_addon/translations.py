@@ -194,6 +194,8 @@ WORDS_DE = {
     "No gimbal lock; what was captured": "Keine Kardansperre; wie aufgenommen",
     **{f"{order} Euler": f"{order}-Euler" for order in ("XYZ", "XZY", "YXZ", "YZX", "ZXY", "ZYX")},
     "Three angles, unrolled": "Drei Winkel, abgewickelt",
+    "Hands and knees": "Hände und Knie",
+    "What of them is on the floor stays where it is": "Was davon auf dem Boden ist, bleibt, wo es ist",
     "Lens": "Objektiv",
     "Height": "Größe",
     "Of the person in centimetres, if you know it; 0 to find it. It sets the scale of everything": (

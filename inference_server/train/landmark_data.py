@@ -17,6 +17,7 @@ from ..motion.bias import LandmarkBias
 from ..motion.kinematics import Figure, LandmarkPoints
 from ..motion.swaps import find_swaps, undo_swaps
 from ..people.landmarks import LandmarkTrack
+from .lean import upright_as_true
 from .mocap.catalog import Clip, mirrored
 from .noise import NOISE, NoiseLevel, observe
 from .scenes import Scene, make_scene
@@ -108,7 +109,7 @@ def window(
     """Inputs as in use, and what the model should say, for one scene; `bias` is taken off a real landmarker's 3D."""
     track = undo_swaps(track, find_swaps(track))
     if bias is not None:
-        track.world = bias.corrected(track.world)
+        track.world = upright_as_true(bias.corrected(track.world), scene.points)
     calm = gaussian_smooth(track.world, track.time, CALM_SECONDS)
     center = (np.array(scene.image_size) - 1) / 2
     inputs = landmark_inputs(track, center, scene.focal, mean_figure, calm)

@@ -17,22 +17,34 @@ from int_blender_addon.core.files import save_npz
 from int_blender_addon.core.rotations import between_vectors
 
 from ..motion.bias import BIAS_PATH, HIPS, LandmarkBias, pose_features
+from .lean import by_pitch, lean, leaned
 from .renders import QUALITIES
 
 RIDGE = 3.0
 ROUNDS = 6
 USUAL = 0.08  # metres of mean error that are nothing special
+STEEPEST = np.radians(50.0)  # from overhead nobody leans
 WILD = 0.35  # metres of mean error beyond which the landmarker saw something else: left out
 
 
 def errors(renders: dict[str, np.ndarray], quality: str) -> tuple[np.ndarray, np.ndarray]:
-    """The landmarker's 3D (N, 33, 3), hip-centred, and its error, in the axes of a camera that looks at the person."""
+    """The landmarker's 3D (N, 33, 3), hip-centred, and its error, in the axes of a camera that looks at the person.
+
+    How people lean because the camera is tilted is taken off before: see `lean`.
+    """
     true = renders["true"]
     middle = true[:, HIPS].mean(axis=1)
     turn = between_vectors(np.array([0.0, 0.0, 1.0]), middle)
     straight = (true - middle[:, None]) @ turn
     world = renders[f"{quality}_world"]
     world = world - world[:, HIPS].mean(axis=1, keepdims=True)
+    up = (renders["up"][:, None] @ turn)[:, 0]
+    pitch = np.arctan2(up[:, 2], -up[:, 1])
+    facing = pose_features(straight)[:, 1:4]
+    standing = np.abs(pitch) < STEEPEST
+    explained = np.zeros(len(world))
+    explained[standing] = by_pitch(lean(world, straight)[standing], pitch[standing], facing[standing][:, [0, 2]])
+    world = leaned(world, explained)
     return world, world - straight
 
 

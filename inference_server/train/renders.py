@@ -99,6 +99,7 @@ def main() -> None:
             "rotations": scene.rotations[0],
             "betas": scene.betas,
             "root": scene.root[0],
+            "up": scene.up,
         }
         for quality, landmarker in landmarkers.items():
             seen = landmarker(image, region)

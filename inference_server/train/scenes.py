@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -45,6 +45,7 @@ class Scene:
     time: np.ndarray  # (T,)
     focal: float  # pixels
     image_size: tuple[int, int]
+    up: np.ndarray = field(default_factory=lambda: np.array([0.0, -1.0, 0.0]))  # (3,) the world's, without shaking
 
 
 def make_scene(
@@ -78,7 +79,8 @@ def make_scene(
     rotations[:, 0] = shake @ rotations[:, 0]
     path = (shake @ path[..., None])[..., 0]
     posed = pose(figure, rotations, path)
-    return Scene(rotations, path, betas, posed.points, posed.joints, contacts, time, focal, image_size)
+    up = turn @ np.array([0.0, 1.0, 0.0])
+    return Scene(rotations, path, betas, posed.points, posed.joints, contacts, time, focal, image_size, up)
 
 
 def sampled(clip: Clip, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

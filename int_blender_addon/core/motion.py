@@ -20,6 +20,7 @@ from .skeleton import JOINT_NAMES, NUM_JOINTS
 
 FILE_VERSION = 1
 CONTACT_NAMES = ("left_heel", "left_toe", "right_heel", "right_toe")
+SUPPORT_NAMES = ("left_hand", "right_hand", "left_knee", "right_knee")
 
 
 @dataclass
@@ -44,6 +45,7 @@ class Motion:
     body: str = "free"
     gender: str = "neutral"
     camera: str = "still"  # or `turning`, `travelling` (its path is not known), `scene` (the world is Blender's scene)
+    supports: np.ndarray | None = None  # (T, 4) 0 to 1, SUPPORT_NAMES on the floor; None: not told
     extra: dict[str, np.ndarray] = field(default_factory=dict)  # kept when the file has more than we know
 
     def __len__(self) -> int:
@@ -59,6 +61,8 @@ class Motion:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         for name in ("poses", "trans", "joints", "frame_index", "time", "confidence", "bridged", "contacts"):
             values[name] = values[name][frames]
+        if self.supports is not None:
+            values["supports"] = self.supports[frames]
         if np.ndim(self.world_to_camera) == 3:
             values["world_to_camera"] = self.world_to_camera[frames]
         return Motion(**values)
@@ -71,6 +75,8 @@ def save_motion(path: str | Path, motion: Motion) -> None:
         DiskFullError, OutputUnwritableError: The file could not be written.
     """
     arrays = dict(motion.extra)
+    if motion.supports is not None:
+        arrays["supports"] = np.asarray(motion.supports, np.float32)
     arrays.update(
         poses=np.asarray(motion.poses, np.float32),
         trans=np.asarray(motion.trans, np.float32),
@@ -149,11 +155,12 @@ def load_motion(path: str | Path) -> Motion:
         body=str(get("body", np.array("free"))),
         gender=str(get("gender", np.array("neutral"))),
         camera=str(get("camera", np.array("still"))),
+        supports=get("supports", np.zeros((count, 4))) if "supports" in arrays else None,
         extra={name: value for name, value in arrays.items() if name not in _KNOWN},
     )
 
 
-_PER_FRAME = ("joints", "frame_index", "time", "confidence", "bridged", "contacts")
+_PER_FRAME = ("joints", "frame_index", "time", "confidence", "bridged", "contacts", "supports")
 _KNOWN = frozenset(f.name for f in fields(Motion)) | {"joint_names", "mocap_framerate", "version"}
 
 

@@ -82,7 +82,7 @@ def _new_take(armature: bpy.types.Object, motion, name: str, first_frame: float)
     with cleanup.quietly():
         settings = action.int_mocap_cleanup
         settings.lock_left = settings.lock_right = 0.0
-        settings.level = settings.ballistic = False
+        settings.level = settings.ballistic = settings.supports = False
     return action
 
 

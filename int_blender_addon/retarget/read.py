@@ -134,7 +134,8 @@ def _contacts(armature: bpy.types.Object, frames: np.ndarray) -> np.ndarray | No
     data = armature.animation_data
     if data is None or data.action is None or not told & {c.data_path for c in keyframes.own_curves(armature)}:
         return None
-    return keyframes.read_contacts(armature, frames, 1.0, 0.0)
+    played = keyframes.Played(data.action, getattr(data, "action_slot", None))
+    return keyframes.read_contacts(played, frames, 1.0, 0.0)[:, : len(CONTACT_NAMES)]
 
 
 def _from_curves(armature: bpy.types.Object, bones: Bones, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

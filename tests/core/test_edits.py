@@ -5,7 +5,15 @@ import pytest
 
 from int_blender_addon.core.body import load_free_body
 from int_blender_addon.core.motion import Motion
-from int_blender_addon.core.refine.edits import Edits, contacts_to_raw, edited, heading_of, mirrored, placed_after
+from int_blender_addon.core.refine.edits import (
+    Edits,
+    contacts_to_raw,
+    edited,
+    heading_of,
+    mirrored,
+    placed_after,
+    supports_to_raw,
+)
 from int_blender_addon.core.refine.loops import Loop, cycle, find_loops
 from int_blender_addon.core.rotations import axis_angle_to_matrix, geodesic_angle, matrix_to_axis_angle
 from int_blender_addon.core.skeleton import JOINT_INDEX, MIRROR
@@ -99,6 +107,10 @@ def test_contacts_find_their_way_back_through_all_edits() -> None:
     edits = Edits(start=0.5, end=5.0, mirror=True, bridge=2.0, speed=2.0)
     motion, rows = edited(raw, edits, PELVIS)
     np.testing.assert_array_equal(contacts_to_raw(raw, motion.contacts, rows, True), raw.contacts)
+    raw.supports = np.random.default_rng(0).integers(0, 2, (len(raw), 4)) * 1.0
+    again, rows = edited(raw, edits, PELVIS)
+    kept = np.isin(np.arange(len(raw)), rows)
+    np.testing.assert_array_equal(supports_to_raw(raw, again.supports, rows, True)[kept], raw.supports[kept])
     assert motion.time[-1] - motion.time[0] == pytest.approx(2.25, abs=0.02)
 
 

@@ -23,6 +23,7 @@ GAP = 0.5  # seconds without the person that are a gap; shorter ones are filled 
 SPEED_SECONDS = 0.1  # over which the speed at a gap's edge is told
 ACROSS = np.diag([-1.0, 1.0, 1.0])  # body space: left is +x
 SIDES = [2, 3, 0, 1]  # contacts, left and right exchanged
+PAIRS = [1, 0, 3, 2]  # hands and knees likewise
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,14 @@ def contacts_to_raw(raw: Motion, contacts: np.ndarray, rows: np.ndarray, mirror:
     return result
 
 
+def supports_to_raw(raw: Motion, supports: np.ndarray, rows: np.ndarray, mirror: bool) -> np.ndarray:
+    """The same for hands and knees; frames that were trimmed have none."""
+    result = np.zeros((len(raw), 4))
+    own = rows >= 0
+    result[rows[own]] = supports[own][:, PAIRS] if mirror else supports[own]
+    return result
+
+
 def mirrored(motion: Motion, rest_pelvis: np.ndarray) -> Motion:
     """Left and right exchanged, in a mirror that stands along the person's first heading; the camera is lost."""
     result = motion.select(slice(None))
@@ -97,6 +106,8 @@ def mirrored(motion: Motion, rest_pelvis: np.ndarray) -> Motion:
     result.poses = matrix_to_axis_angle(turned).reshape(len(motion), -1)
     result.trans = (pelvis - pelvis[0]) @ mirror + pelvis[0] - rest_pelvis
     result.contacts = np.asarray(motion.contacts)[:, SIDES]
+    if motion.supports is not None:
+        result.supports = np.asarray(motion.supports)[:, PAIRS]
     result.image_size = np.zeros(2, np.int64)
     return result
 
@@ -150,6 +161,7 @@ def _between(motion: Motion, q: np.ndarray, time: np.ndarray, gap: int, count: i
     turned = axis_angle_to_quaternion(_hermite(share, np.zeros_like(whole), whole, leaving, arriving))
     poses = matrix_to_axis_angle(quaternion_to_matrix(quaternion_multiply(q[gap], turned)))
     trans = motion.trans
+    unsupported = {} if motion.supports is None else {"supports": np.zeros((count, 4))}
     speed_out = (trans[gap] - trans[before]) / max(time[gap] - time[before], 1e-6) * seconds
     speed_in = (trans[after] - trans[gap + 1]) / max(time[after] - time[gap + 1], 1e-6) * seconds
     return {
@@ -161,6 +173,7 @@ def _between(motion: Motion, q: np.ndarray, time: np.ndarray, gap: int, count: i
         "confidence": np.zeros(count),
         "bridged": np.ones(count, bool),
         "contacts": np.zeros((count, 4)),
+        **unsupported,
     }
 
 

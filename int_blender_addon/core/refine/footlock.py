@@ -18,7 +18,7 @@ from ..rotations import (
     normalize,
     quaternion_to_matrix,
 )
-from ..skeleton import JOINT_INDEX, forward_kinematics
+from ..skeleton import JOINT_INDEX, PARENTS, forward_kinematics
 from ..smoothing import gaussian_smooth
 from .feet import ANKLES, TOES
 from .stances import Stance
@@ -100,9 +100,9 @@ def lock_feet(
     pelvis = body.pelvis + carried + _drop(body, joints, targets, weights, time)
     locked = Skeleton(body.rotations.copy(), pelvis, body.offsets)
     for foot in (0, 1):
-        _reach(
+        reach(
             locked,
-            foot,
+            (HIPS[foot], KNEES[foot], ANKLES[foot]),
             targets[:, foot],
             goals[:, foot],
             (weights[:, foot] * strength[foot] > 0) | (lift[:, foot] > 1e-4),
@@ -312,12 +312,20 @@ def _leg(body: Skeleton, foot: int) -> float:
     return float(lengths.sum())
 
 
-def _reach(body: Skeleton, foot: int, target: np.ndarray, goal: np.ndarray, where: np.ndarray) -> None:
-    """Bend and turn a leg so that its ankle is at a target (T, 3) and the foot lies as wanted (T, 3, 3)."""
+def reach(body: Skeleton, limb: tuple[int, ...], target: np.ndarray, goal: np.ndarray, where: np.ndarray) -> None:
+    """Bend and turn a leg or an arm so that its end is at a target (T, 3) and turned as wanted (T, 3, 3).
+
+    Args:
+        body: Changed in place.
+        limb: Joints: hip, knee and ankle; or shoulder, elbow and wrist.
+        target: Of the last of them.
+        goal: Its global turn.
+        where: (T,) bool, frames to change.
+    """
     rows = np.flatnonzero(where)
     if not len(rows):
         return
-    hip, knee, ankle = HIPS[foot], KNEES[foot], ANKLES[foot]
+    hip, knee, ankle = limb
     part = Skeleton(body.rotations[rows], body.pelvis[rows], body.offsets)
     turns, joints = part.placed()
     thigh, shin = (float(np.linalg.norm(body.offsets[j])) for j in (knee, ankle))
@@ -340,7 +348,7 @@ def _reach(body: Skeleton, foot: int, target: np.ndarray, goal: np.ndarray, wher
     new_hip = swing @ turns[:, hip]
     new_knee = swing @ lower_turn @ turns[:, knee]
     inverse = np.swapaxes
-    body.rotations[rows, hip] = inverse(turns[:, 0], -1, -2) @ new_hip
+    body.rotations[rows, hip] = inverse(turns[:, PARENTS[hip]], -1, -2) @ new_hip
     body.rotations[rows, knee] = inverse(new_hip, -1, -2) @ new_knee
     body.rotations[rows, ankle] = inverse(new_knee, -1, -2) @ goal[rows]
 

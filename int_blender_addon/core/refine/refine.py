@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..body import RestBody, rest_offsets
-from ..motion import Motion
+from ..motion import SUPPORT_NAMES, Motion
 from ..rotations import (
     between_vectors,
     continuous_quaternions,
@@ -18,6 +18,7 @@ from ..rotations import (
 )
 from ..skeleton import JOINT_NAMES
 from ..smoothing import gaussian_smooth
+from . import supports
 from .feet import ANKLES, sole_points
 from .filters import butterworth, one_euro, repair_outliers
 from .footlock import UP, Skeleton, lock_feet, straightness
@@ -51,6 +52,7 @@ class RefineSettings:
         spine, arms, legs: Times the smoothing of these.
         lock_left, lock_right: How firmly the feet stand.
         level: Whether the floor is levelled under the footprints.
+        supports: Whether hands and knees on the floor stay where they are.
         ballistic: Whether the body falls as gravity has it while no foot stands.
     """
 
@@ -63,6 +65,7 @@ class RefineSettings:
     lock_right: float = 1.0
     level: bool = True
     ballistic: bool = True
+    supports: bool = True
 
 
 @dataclass(frozen=True)
@@ -104,9 +107,16 @@ def refine(raw: Motion, rest: Rest, settings: RefineSettings) -> Motion:
         moving = _moved(moving, world)
     if settings.ballistic:
         moving = replace(moving, pelvis=falling(moving, sole, standing, time))
+    held = np.zeros((len(time), len(SUPPORT_NAMES)), bool)
+    if settings.supports:
+        tall = float(rest.joints[0, 1] - (rest.joints[list(ANKLES), None] + sole)[..., 1].min())
+        told = supports.find(moving, time, tall) if raw.supports is None else np.asarray(raw.supports, float)
+        moving, held = supports.hold(moving, told, time)
     strength = (settings.lock_left, settings.lock_right)
     locked, standing = lock_feet(moving, sole, standing, stances(standing), time, strength, view, _eye(raw, world))
-    return _motion(raw, locked, rest.joints[0], standing, world)
+    result = _motion(raw, locked, rest.joints[0], standing, world)
+    result.supports = held.astype(float)
+    return result
 
 
 def smooth_rotations(quaternions: np.ndarray, time: np.ndarray, settings: RefineSettings) -> np.ndarray:
@@ -272,5 +282,5 @@ def raw_of(motion: Motion) -> Motion:
     raw = motion.select(slice(None))
     raw.poses, raw.trans = extra["raw_poses"].astype(float), extra["raw_trans"].astype(float)
     raw.contacts, raw.world_to_camera = extra["raw_contacts"].astype(float), extra["raw_world_to_camera"]
-    raw.extra = {}
+    raw.extra, raw.supports = {}, None
     return raw
