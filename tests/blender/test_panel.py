@@ -79,7 +79,8 @@ def test_capture_makes_a_rig_with_keys(addon) -> None:
     armature = bpy.context.view_layer.objects.active
     assert armature.type == "ARMATURE" and len(armature.data.bones) == 24
     curves = keyframes.curves_of(armature.animation_data.action)
-    assert len(curves) == 103  # four quaternion channels a bone, the pelvis's place, four contacts
+    # four quaternion channels a bone, the pelvis's place, contacts
+    assert len(curves) == 24 * 4 + 3 + len(keyframes.CHANNELS)
     assert [child.type for child in armature.children] == ["MESH"]
 
 
