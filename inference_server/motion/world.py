@@ -16,7 +16,7 @@ from ..people.landmarks import LANDMARK_INDEX
 CAMERA_UP = np.array([0.0, -1.0, 0.0])
 SOLE_POINTS = ("left_heel", "left_foot_index", "right_heel", "right_foot_index")
 # spreads: degrees, seconds, metres
-AXIS, AXIS_A_SECOND = 4.0, 10.0  # of a take's mean body axis, and what a second of it adds to that
+AXIS, AXIS_A_SECOND = 3.0, 6.0  # of a take's mean body axis, and what a second of it adds to that
 STANDING, LYING = np.cos(np.radians(35.0)), np.cos(np.radians(65.0))  # of the body from the camera's up
 USUAL_PITCH, PITCH = -6.0, 9.0  # a camera looks down a little
 ROLL = 4.0

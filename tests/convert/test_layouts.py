@@ -261,9 +261,9 @@ def test_the_motion_comes_back(walk, tmp_path, layout) -> None:
     np.testing.assert_allclose(take.rotations[:, 1:22], walk.local[:, 1:22], atol=2e-5)
     rest = load_free_body().rest(np.zeros(10))
     pelvis = take.trans + rest.joints[0]
-    # a camera may be held a degree from level, and tilts the way over the floor with it
-    np.testing.assert_allclose(pelvis - pelvis[0], walk.pelvis - walk.pelvis[0], atol=0.02)
-    np.testing.assert_allclose(take.rotations[:, 0], walk.root, atol=0.035)  # up is told from how people stand
+    # a camera may be held some degrees from level, which tilts the way over the floor
+    np.testing.assert_allclose(pelvis - pelvis[0], walk.pelvis - walk.pelvis[0], atol=0.06)
+    np.testing.assert_allclose(take.rotations[:, 0], walk.root, atol=0.06)  # up is told from how people stand
     assert pelvis[0, 2] == pytest.approx(walk.pelvis[0, 2], abs=0.03)  # soles on the floor
     assert (take.contacts[5:15] > 0.5).all()  # while the person stands
     np.testing.assert_allclose(take.betas, 0)  # SMPL's shape means nothing to the free body
