@@ -111,6 +111,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--out", type=Path, required=True, help="the picture to write (.png)")
     command.add_argument("--moments", type=int, default=6)
 
+    command = _command(commands, "compare", _compare, "draw a take before and after its refining")
+    command.add_argument("take", type=Path)
+    command.add_argument("--out", type=Path, required=True, help="the picture to write (.png)")
+
     command = _command(commands, "inspect", _inspect, "show what a model learned: its prior, its looks, its links")
     command.add_argument("video", type=Path)
     command.add_argument("--out", type=Path, required=True, help="a folder")
@@ -342,6 +346,13 @@ def _picture(options: argparse.Namespace) -> int:
     from .picture import draw_sheet
 
     print(draw_sheet(options.video, options.take, options.out, options.moments))
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from .picture import draw_before_after
+
+    print(draw_before_after(options.take, options.out))
     return 0
 
 

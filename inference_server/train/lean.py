@@ -12,15 +12,21 @@ import numpy as np
 from int_blender_addon.core.rotations import axis_angle_to_matrix, between_vectors
 
 from ..motion.bias import HIPS
+from ..people.landmarks import LANDMARK_INDEX
 
+BODY = [
+    LANDMARK_INDEX[f"{side}_{name}"]  # faces have errors of their own
+    for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+    for side in ("left", "right")
+]
 ROUNDS = 5
 USUAL = np.radians(6.0)  # of a lean that is nothing special
 
 
 def lean(found: np.ndarray, true: np.ndarray) -> np.ndarray:
     """(N,) by what angle about the camera's x axis landmarks (N, 33, 3) have to be turned onto the true ones."""
-    a = found - found.mean(axis=1, keepdims=True)
-    b = true - true.mean(axis=1, keepdims=True)
+    a, b = found[:, BODY], true[:, BODY]
+    a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
     cosine = (a[..., 1:] * b[..., 1:]).sum(axis=(1, 2))
     sine = (a[..., 1] * b[..., 2] - a[..., 2] * b[..., 1]).sum(axis=1)
     return np.arctan2(sine, cosine)
