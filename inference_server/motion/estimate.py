@@ -27,7 +27,7 @@ from .windows import QUALITIES, CameraSays, Fitted, Reader, WindowedFit
 
 FEWEST_FRAMES = 5
 LOWEST_EYE = 0.5  # metres: a camera nearer to the floor doesn't tell how far away feet on it are
-LARGEST_SCALE = 1.25  # of a body by the scene's floor; more is a scene that doesn't match
+LARGEST_SCALE = 1.25  # of a body by the scene's floor: more would be a scene that doesn't match
 
 
 def estimate_motion(
@@ -180,8 +180,7 @@ def _on_scene_floor(fitted: Fitted, track: LandmarkTrack, body: BodyModel) -> Po
     if fitted.height_known or usable.sum() < FEWEST_FRAMES:
         return state
     scale = float(np.median((np.broadcast_to(eye[:, None, 2], above.shape) / above)[usable]))
-    if not 1 / LARGEST_SCALE < scale < LARGEST_SCALE:
-        return state
+    scale = float(np.clip(scale, 1 / LARGEST_SCALE, LARGEST_SCALE))
     tall = height_of(body, state.figure.betas)
     figure = Figure.of(body, LandmarkPoints.load(), betas_of_height(body, state.figure.betas, tall * scale))
     return replace(state, figure=figure, root=eye + scale * (state.root - eye))

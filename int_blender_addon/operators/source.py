@@ -21,15 +21,21 @@ def videos_of_scene(context: bpy.types.Context) -> list[tuple[str, str, float | 
         if strip.type != "MOVIE":
             continue
         rate = strip.fps or context.scene.render.fps / context.scene.render.fps_base
-        before = (strip.frame_offset_start + strip.animation_offset_start) / rate
-        end = before + strip.frame_final_duration / rate
-        whole = not strip.frame_offset_start and not strip.frame_offset_end and not strip.animation_offset_start
-        cut = (None, None) if whole else (before, end)
+        left, right, trimmed, length = (getattr(strip, name) for name in _cut_names(strip))
+        before = (left + trimmed) / rate
+        cut = (before, before + length / rate) if left or right or trimmed else (None, None)
         found.append((strip.name, bpy.path.abspath(strip.filepath), *cut))
     for image in bpy.data.images:
         if image.source == "MOVIE":
             found.append((image.name, bpy.path.abspath(image.filepath), None, None))
     return found
+
+
+def _cut_names(strip) -> tuple[str, str, str, str]:
+    """What a strip's cuts are called: Blender 5.2 has new names, and drops the old ones in 6.0."""
+    if hasattr(strip, "left_handle_offset"):
+        return "left_handle_offset", "right_handle_offset", "content_trim_start", "duration"
+    return "frame_offset_start", "frame_offset_end", "animation_offset_start", "frame_final_duration"
 
 
 def _strips(editor):
