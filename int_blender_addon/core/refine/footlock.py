@@ -34,7 +34,6 @@ FARTHEST_ALONG_RAY = 0.3  # metres
 FLAT_RAY = np.sin(np.radians(30.0)) ** 2  # from here on a ray tells more of where a foot is than its own place does
 FORGOTTEN = 0.6  # seconds from any stance at which the body is where it was seen
 CARRIED_ACROSS = 0.3
-CARRIED_ALONG = 0.5  # across the view the picture tells the root well, along it both tell little
 BELIEVED = 0.95
 TRUST_SIGMA = 0.03  # seconds
 FAR = (0.06, 0.15)  # metres from the footprint at which a contact is doubted, and not believed
@@ -283,7 +282,6 @@ def _carried(
     if view is not None:
         across = np.cross(UP, view)
         carried -= (1 - CARRIED_ACROSS) * (carried @ across)[:, None] * across
-        carried -= (1 - CARRIED_ALONG) * (carried @ view)[:, None] * view
     return carried
 
 
