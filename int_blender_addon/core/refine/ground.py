@@ -10,6 +10,9 @@ from .footlock import ANKLES, Skeleton
 FLOOR_PERCENTILE = 5.0
 CONTACT_HEIGHT = 0.1  # metres above its lowest at which a foot is half likely to stand
 CONTACT_SPEED = 0.45  # m/s
+HELD_UP = 0.1  # metres above the lower foot at which a foot is half likely to be in the air
+LOWER = 0.05  # metres that a heel and its ball may differ by while the foot stands
+ERRS = 0.2  # metres by which one camera may err about heights within some seconds
 CONTACT_CALM = 0.05  # seconds
 ALONG_VIEW = 0.4
 LOW_SECONDS = 1.0
@@ -36,8 +39,9 @@ def floor_height(sole: np.ndarray) -> float:
 def contacts(sole: np.ndarray, time: np.ndarray, told: np.ndarray | None = None) -> np.ndarray:
     """(T, 4) how likely heel and toe stand, from height and speed of points of the soles (T, 4, 3).
 
-    Height is above where that point was lowest a moment ago or will be, since a person may stand on a box; speed
-    along the view, which one camera tells badly, counts less. With what a network told (T, 4): the product of both
+    Height is above where that point was lowest a moment ago or will be, since a person may stand on a box; and above
+    the lowest point of both feet, since a leg may be held up. Speed along the view, which one camera tells badly,
+    counts less. With what a network told (T, 4): the product of both
     odds, each to the power of its share.
     """
     if len(time) < 2:
@@ -48,7 +52,10 @@ def contacts(sole: np.ndarray, time: np.ndarray, told: np.ndarray | None = None)
     first = np.searchsorted(time, time - LOW_SECONDS)
     last = np.searchsorted(time, time + LOW_SECONDS, side="right")
     low = np.array([height[a:b].min(axis=0) for a, b in zip(first, last, strict=True)])
-    seen = _below(height - low, CONTACT_HEIGHT) * _below(speed, CONTACT_SPEED)
+    above = height - height.min(axis=1, keepdims=True)
+    # who doesn't fly stands on the lower foot, however the height errs
+    near = np.maximum(_below(height - low, CONTACT_HEIGHT), _below(above, LOWER) * _below(height - low, ERRS))
+    seen = near * _below(speed, CONTACT_SPEED) * _below(above, HELD_UP)
     if told is None:
         return seen
     odds = TOLD_SHARE * _log_odds(told) + (1 - TOLD_SHARE) * _log_odds(seen)
