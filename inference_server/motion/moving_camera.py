@@ -76,10 +76,10 @@ def turning(
     if not matches:
         return None
     pixel = max(image_size) / LONG_SIDE
-    points, weights = _padded(matches)
-    moved = _median(np.linalg.norm(points[1] - points[0], axis=-1) / pixel, weights)
+    moved = np.array([match.moved for match in matches]) / pixel
     if np.all(moved < NOISE):
         return None
+    points, weights = _padded(matches)
     lens = focal if focal is not None else _lens(points, weights, moved, image_size)
     used = lens or told or default_focal(image_size)
     rays = _rays(points, used, image_size)

@@ -34,6 +34,7 @@ class Match:
     there: np.ndarray  # (N, 2) in the reference
     here: np.ndarray  # (N, 2) in the frame
     agree: float  # part of the points that were followed: the others went elsewhere and are not here
+    moved: float  # pixels, the median of these points
 
 
 @dataclass
@@ -92,15 +93,17 @@ class Background:
         some = np.linspace(0, len(there) - 1, min(len(there), KEPT)).astype(int)
         # pixel centres are whole numbers in both pictures
         before, now = ((points[some] + 0.5) * scale - 0.5 for points in (there, here))
-        self.matches.append(Match(frame, self._reference, before.astype(np.float32), now.astype(np.float32), share))
-        if self._left_behind(here - there, gray.shape):
+        moved = float(np.median(np.linalg.norm(here - there, axis=1)))
+        points = before.astype(np.float32), now.astype(np.float32)
+        self.matches.append(Match(frame, self._reference, *points, share, moved * scale))
+        if self._left_behind(moved, gray.shape):
             self._begin(frame, gray, mask)
 
-    def _left_behind(self, moved: np.ndarray, shape: tuple[int, ...]) -> bool:
+    def _left_behind(self, moved: float, shape: tuple[int, ...]) -> bool:
         """Whether the reference is leaving the picture; people before it are no reason, they go away again."""
         placed = cv2.perspectiveTransform(self._corners[:, None], self._last)[:, 0]
         outside = np.any((placed < 0) | (placed >= [shape[1], shape[0]]), axis=1)
-        return outside.mean() > WORN or float(np.median(np.linalg.norm(moved, axis=1))) > FAR * LONG_SIDE
+        return outside.mean() > WORN or moved > FAR * LONG_SIDE
 
     def _begin(self, frame: int, gray: np.ndarray, mask: np.ndarray) -> None:
         found = cv2.goodFeaturesToTrack(gray, CORNERS, CORNER_QUALITY, CORNER_SPACING, mask=mask)
@@ -163,6 +166,7 @@ def to_arrays(matches: list[Match]) -> dict[str, np.ndarray]:
         "camera_reference": np.array([match.reference for match in matches], np.int64),
         "camera_count": np.array(counts, np.int64),
         "camera_agree": np.array([match.agree for match in matches], float),
+        "camera_moved": np.array([match.moved for match in matches], float),
         "camera_there": np.concatenate([match.there for match in matches] or empty),
         "camera_here": np.concatenate([match.here for match in matches] or empty),
     }
@@ -173,6 +177,6 @@ def from_arrays(arrays) -> list[Match]:
     ends = np.cumsum(arrays["camera_count"])
     there = np.split(arrays["camera_there"], ends[:-1])
     here = np.split(arrays["camera_here"], ends[:-1])
-    columns = (arrays[f"camera_{name}"].tolist() for name in ("frame", "reference", "agree"))
+    columns = (arrays[f"camera_{name}"].tolist() for name in ("frame", "reference", "agree", "moved"))
     rows = zip(*columns, there, here, strict=False)  # splitting nothing leaves one empty piece
-    return [Match(frame, reference, a, b, agree) for frame, reference, agree, a, b in rows]
+    return [Match(frame, reference, a, b, agree, moved) for frame, reference, agree, moved, a, b in rows]

@@ -9,6 +9,7 @@ import pytest
 from scripted import FOCAL, IMAGE_SIZE, walking_pose, walking_track
 from test_fit import BODY, make_fit
 
+from inference_server.farm.stretches import join_matches
 from inference_server.motion.camera import camera_matrix, in_camera, project
 from inference_server.motion.estimate import estimate_motion
 from inference_server.motion.fit import Fit, FitSettings
@@ -102,6 +103,21 @@ def test_matches_travel_in_a_file() -> None:
         assert (one.frame, one.reference) == (other.frame, other.reference)
         np.testing.assert_array_equal(one.here, other.here)
     assert from_arrays(to_arrays([])) == []
+
+
+def test_stretches_looked_at_apart_make_one_path() -> None:
+    turns = look(np.linspace(0, 60, 80), 5 * np.sin(np.arange(80) / 9))
+    frames = filmed(turns)
+    parts = []
+    for first, last in ((0, 45), (30, 80)):
+        background = Background()
+        for number in range(first, last):
+            background.step(number, frames[number], [])
+        parts.append(background.matches)
+    path = turning(join_matches(parts), SIZE, LENS)
+    assert path is not None
+    found = path.at(np.arange(80))[:, :3, :3]
+    assert np.degrees(geodesic_angle(found, turns)).max() < 1.0
 
 
 def turned_track(turns: np.ndarray, noise: float = 0.01):
