@@ -139,7 +139,7 @@ def _footprint(
     ball = joints[inside, ankle] + own @ sole[1]
     heel = joints[inside, ankle] + own @ sole[0]
     length = float(np.linalg.norm(along[[0, 2]]))
-    trust = straightness(joints)[inside, foot]
+    trust = straightness(joints[inside])[:, foot]
     places = np.concatenate([ball[ball_on] - heading * length, heel[heel_on]])
     middle = np.average(places, axis=0, weights=np.concatenate([trust[ball_on], trust[heel_on]]))
     height = 0.0 if abs(middle[2]) < ON_FLOOR else middle[2]
